@@ -1,0 +1,24 @@
+// Every bound of leat in one place, with the relations between them asserted.
+#pragma once
+
+enum {
+    LEAT_BATCH_ROWS = 1024, // rows of a batch at most
+    LEAT_KEY_GROUPS = 128,  // fixed: part of checkpoints and savepoints
+    LEAT_WORKERS_MAX = 32,
+    LEAT_COLUMNS_MAX = 256,          // of a schema
+    LEAT_NAME_SIZE = 64,             // of source, rule, sink and column names, with the 0
+    LEAT_KEY_BYTES_MAX = 4096,       // encoded key
+    LEAT_PAYLOAD_BYTES_MAX = 262144, // one message
+    LEAT_JSON_DEPTH = 32,
+    LEAT_STRING_BYTES_MAX = 262144, // one value
+    LEAT_RING_ELEMENTS = 64,        // elements in a ring between two tasks
+    LEAT_SQL_DEPTH = 200,           // nesting of an expression or query
+    LEAT_SQL_TOKENS = 65536,
+    LEAT_REJECTED_PAYLOAD = 1024,    // bytes of a payload kept in SOURCE.rejected
+    LEAT_RECORD_BYTES_MAX = 1 << 20, // one log record
+    LEAT_SEGMENT_BYTES = 4 << 20,    // journal and outbox segments
+};
+
+_Static_assert(LEAT_PAYLOAD_BYTES_MAX + 4096 <= LEAT_RECORD_BYTES_MAX, "a payload and its envelope fit into a record");
+_Static_assert(LEAT_RECORD_BYTES_MAX * 2 <= LEAT_SEGMENT_BYTES, "a record fits into a segment");
+_Static_assert((LEAT_KEY_GROUPS & (LEAT_KEY_GROUPS - 1)) == 0, "key groups are a power of two");
