@@ -1,0 +1,384 @@
+#include "operators/core/batch.h"
+
+#include <string.h>
+
+// Free batches wait in two lists, so that marks do not walk about with the memory of full batches and full batches find
+// theirs: an arena of more than ARENA_SMALL bytes is large. Memory of batches in both lists is kept for the next round;
+// only what one exceptional batch took (ARENA_KEPT) goes back at once.
+enum {
+    ARENA_SMALL = 4096,
+    ARENA_KEPT = 1 << 20,
+    LARGE_ROWS = 64,       // a batch derived from this many rows will have columns or a selection that are worth it
+    COLUMN_ALIGNMENT = 16, // leat_i128 needs 16
+};
+
+// Arenas take their chunks through an env that counts, because a batch grows after it was handed out.
+typedef struct counting_env {
+    leat_env env; // first: a leat_env * is a counting_env *
+    leat_env *inner;
+    atomic_size_t held;
+} counting_env;
+
+struct leat_batch_pool {
+    counting_env memory;
+    size_t budget;
+    leat_batch *small, *large;      // free; the owner's
+    atomic_uint handed_out;         // written by the owner
+    _Atomic(leat_batch *) returned; // a stack that any thread pushes to and the owner takes whole, hence without ABA
+    atomic_uint given_back;
+};
+
+// ---- memory
+
+static void *counting_alloc(leat_env *env, size_t size)
+{
+    counting_env *self = (counting_env *)env;
+    void *memory = leat_env_alloc(self->inner, size);
+    if (memory)
+        atomic_fetch_add_explicit(&self->held, size, memory_order_relaxed);
+    return memory;
+}
+
+static void counting_free(leat_env *env, void *memory, size_t size)
+{
+    counting_env *self = (counting_env *)env;
+    if (!memory)
+        return;
+    atomic_fetch_sub_explicit(&self->held, size, memory_order_relaxed);
+    leat_env_free(self->inner, memory, size);
+}
+
+// Arenas ask for nothing else.
+static const leat_env_ops counting_ops = {.alloc = counting_alloc, .free = counting_free};
+
+static size_t held(const leat_batch_pool *pool)
+{
+    return atomic_load_explicit(&pool->memory.held, memory_order_relaxed);
+}
+
+// Makes room for `size` bytes in one chunk of an arena that holds nothing yet.
+static void arena_reserve(leat_arena *arena, size_t size)
+{
+    if (arena->first && size <= (size_t)(arena->limit - arena->cursor))
+        return;
+    leat_arena_alloc(arena, size);
+    leat_arena_reset(arena); // keeps the largest chunk
+}
+
+// Steps of an eighth of the power of two below, so that batches of slowly growing size settle after a few rounds.
+static size_t round_up(size_t size)
+{
+    size_t step = (size_t)1 << (60 - __builtin_clzll((unsigned long long)size | 1024));
+    return (size + step - 1) & ~(step - 1);
+}
+
+// What took several chunks this time gets one of their sum, and from then on the batch allocates nothing.
+static void arena_settle(leat_arena *arena)
+{
+    size_t size = arena->size;
+    if (size > ARENA_KEPT) {
+        leat_arena_fini(arena);
+        return;
+    }
+    leat_arena_reset(arena);
+    if (arena->size < size) {
+        leat_arena_fini(arena);
+        arena_reserve(arena, round_up(size));
+    }
+}
+
+// ---- the pool
+
+leat_code leat_batch_pool_create(leat_env *env, size_t budget_bytes, leat_batch_pool **out_pool, leat_error *out_error)
+{
+    leat_batch_pool *pool = leat_env_calloc(env, sizeof *pool);
+    if (!pool)
+        return leat_error_set(out_error, LEAT_E_MEMORY, "no memory for a batch pool");
+    pool->memory.env.ops = &counting_ops;
+    pool->memory.inner = env;
+    pool->budget = budget_bytes;
+    *out_pool = pool;
+    return LEAT_OK;
+}
+
+// Sorts what came back into the lists of free ones.
+static void collect(leat_batch_pool *pool)
+{
+    leat_batch *batch = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
+    while (batch) {
+        leat_batch *next = batch->next;
+        leat_batch **list = batch->arena.size > ARENA_SMALL ? &pool->large : &pool->small;
+        batch->next = *list;
+        *list = batch;
+        batch = next;
+    }
+}
+
+static leat_batch *pop(leat_batch **list)
+{
+    leat_batch *batch = *list;
+    if (batch)
+        *list = batch->next;
+    return batch;
+}
+
+static void destroy_list(leat_batch_pool *pool, leat_batch **list)
+{
+    for (leat_batch *batch; (batch = pop(list));) {
+        leat_arena_fini(&batch->arena);
+        counting_free(&pool->memory.env, batch, sizeof *batch);
+    }
+}
+
+void leat_batch_pool_destroy(leat_batch_pool *pool)
+{
+    if (!pool)
+        return;
+    LEAT_ASSERT(leat_batch_pool_in_use(pool) == 0);
+    collect(pool);
+    destroy_list(pool, &pool->small);
+    destroy_list(pool, &pool->large);
+    LEAT_ASSERT(held(pool) == 0);
+    leat_env_free(pool->memory.inner, pool, sizeof *pool);
+}
+
+uint32_t leat_batch_pool_in_use(const leat_batch_pool *pool)
+{
+    // In this order: what is given back was handed out before.
+    uint32_t given_back = atomic_load_explicit(&pool->given_back, memory_order_acquire);
+    return atomic_load_explicit(&pool->handed_out, memory_order_relaxed) - given_back;
+}
+
+static leat_batch *make(leat_batch_pool *pool)
+{
+    leat_batch *batch = counting_alloc(&pool->memory.env, sizeof *batch);
+    if (!batch)
+        return NULL;
+    memset(batch, 0, sizeof *batch);
+    leat_arena_init(&batch->arena, &pool->memory.env, ARENA_SMALL / 2);
+    return batch;
+}
+
+static bool within_budget(leat_batch_pool *pool, size_t size)
+{
+    if (held(pool) + size <= pool->budget)
+        return true;
+    // Before a task is held back, memory that only waits is given up.
+    destroy_list(pool, &pool->small);
+    destroy_list(pool, &pool->large);
+    return held(pool) + size <= pool->budget;
+}
+
+// A free batch of the wanted class is taken as it is; growing or making one is what the budget is asked for.
+static leat_batch *take(leat_batch_pool *pool, size_t size, bool bounded)
+{
+    bool is_large = size > ARENA_SMALL;
+    leat_batch **first = is_large ? &pool->large : &pool->small;
+    leat_batch **second = is_large ? &pool->small : &pool->large;
+    if (!*first)
+        collect(pool);
+    leat_batch *batch = pop(first);
+    if (!batch && bounded && !within_budget(pool, size + sizeof *batch))
+        return NULL;
+    if (!batch)
+        batch = pop(second);
+    return batch ? batch : make(pool);
+}
+
+static void prepare(leat_batch_pool *pool, leat_batch *batch, leat_element_kind kind)
+{
+    leat_arena arena = batch->arena;
+    *batch = (leat_batch){.kind = kind, .watermark_after = LEAT_TIME_NONE, .arena = arena, .pool = pool};
+    atomic_init(&batch->references, 1);
+    uint32_t handed_out = atomic_load_explicit(&pool->handed_out, memory_order_relaxed);
+    atomic_store_explicit(&pool->handed_out, handed_out + 1, memory_order_relaxed);
+}
+
+static leat_batch *get(leat_batch_pool *pool, leat_element_kind kind, size_t size, bool bounded)
+{
+    leat_batch *batch = take(pool, size, bounded);
+    if (batch)
+        prepare(pool, batch, kind);
+    return batch;
+}
+
+leat_batch *leat_batch_get(leat_batch_pool *pool) { return get(pool, LEAT_ELEMENT_ROWS, 0, true); }
+
+// As with an arena, running out of memory here is a bug of sizing: marks and derived batches cannot be refused.
+leat_batch *leat_batch_get_mark(leat_batch_pool *pool, leat_element_kind kind)
+{
+    leat_batch *batch = get(pool, kind, 0, false);
+    LEAT_ASSERT(batch);
+    return batch;
+}
+
+static size_t aligned(size_t size) { return (size + COLUMN_ALIGNMENT - 1) & ~(size_t)(COLUMN_ALIGNMENT - 1); }
+
+static size_t rows_size(const leat_schema *schema, uint32_t rows)
+{
+    size_t size =
+        aligned(sizeof(leat_column) * schema->count) + 2 * aligned(sizeof(int64_t) * rows) + 4 * COLUMN_ALIGNMENT;
+    for (uint32_t i = 0; i < schema->count; i++)
+        size += aligned(leat_physical_size(leat_type_physical(schema->fields[i].type)) * rows) + aligned(rows);
+    return size;
+}
+
+leat_batch *leat_batch_get_rows(leat_batch_pool *pool, const leat_schema *schema, uint32_t capacity)
+{
+    LEAT_ASSERT(capacity <= LEAT_BATCH_ROWS);
+    size_t size = rows_size(schema, capacity);
+    leat_batch *batch = get(pool, LEAT_ELEMENT_ROWS, size, true);
+    if (!batch)
+        return NULL;
+    arena_reserve(&batch->arena, size);
+    batch->schema = schema;
+    batch->columns = leat_arena_array(&batch->arena, leat_column, schema->count);
+    batch->event_ms = leat_arena_alloc(&batch->arena, sizeof(int64_t) * capacity);
+    batch->cause = leat_arena_alloc(&batch->arena, sizeof(uint64_t) * capacity);
+    for (uint32_t i = 0; i < schema->count; i++)
+        leat_column_allocate(batch, &batch->columns[i], schema->fields[i].type, capacity, true);
+    return batch;
+}
+
+static void share(leat_batch *batch, leat_batch *parent)
+{
+    batch->kind = parent->kind;
+    batch->count = parent->count;
+    batch->selected = parent->selected;
+    batch->selection = parent->selection;
+    batch->schema = parent->schema;
+    batch->event_ms = parent->event_ms;
+    batch->row_kind = parent->row_kind;
+    batch->cause = parent->cause;
+    batch->watermark = parent->watermark;
+    batch->watermark_after = parent->watermark_after;
+    batch->barrier = parent->barrier;
+    batch->parent = leat_batch_ref(parent);
+}
+
+leat_batch *leat_batch_derive(leat_batch_pool *pool, leat_batch *parent)
+{
+    size_t expected = parent->count >= LARGE_ROWS ? ARENA_SMALL + 1 : 0;
+    leat_batch *batch = get(pool, LEAT_ELEMENT_ROWS, expected, false);
+    LEAT_ASSERT(batch);
+    share(batch, parent);
+    uint32_t columns = parent->schema ? parent->schema->count : 0;
+    if (columns && parent->columns) {
+        batch->columns = leat_arena_alloc(&batch->arena, sizeof(leat_column) * columns);
+        memcpy(batch->columns, parent->columns, sizeof(leat_column) * columns);
+    }
+    return batch;
+}
+
+leat_batch *leat_batch_ref(leat_batch *batch)
+{
+    atomic_fetch_add_explicit(&batch->references, 1, memory_order_relaxed);
+    return batch;
+}
+
+static bool drop_reference(leat_batch *batch)
+{
+    // The only holder need not lock the bus: nobody else can take a reference any more.
+    return atomic_load_explicit(&batch->references, memory_order_acquire) == 1 ||
+           atomic_fetch_sub_explicit(&batch->references, 1, memory_order_acq_rel) == 1;
+}
+
+static void give_back(leat_batch *batch)
+{
+    leat_batch_pool *pool = batch->pool;
+    arena_settle(&batch->arena);
+    batch->next = atomic_load_explicit(&pool->returned, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&pool->returned, &batch->next, batch, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
+    // Last: who sees this counted may destroy the pool.
+    atomic_fetch_add_explicit(&pool->given_back, 1, memory_order_release);
+}
+
+void leat_batch_unref(leat_batch *batch)
+{
+    while (batch && drop_reference(batch)) {
+        leat_batch *parent = batch->parent;
+        give_back(batch);
+        batch = parent;
+    }
+}
+
+// ---- columns
+
+void leat_column_allocate(leat_batch *batch, leat_column *column, leat_type type, uint32_t rows, bool with_nulls)
+{
+    size_t size = leat_physical_size(leat_type_physical(type)) * rows;
+    column->type = type;
+    column->values = leat_arena_alloc_aligned(&batch->arena, size, COLUMN_ALIGNMENT);
+    column->nulls = with_nulls ? leat_arena_alloc_aligned(&batch->arena, rows, 1) : NULL;
+    if (with_nulls)
+        memset(column->nulls, 0, rows);
+}
+
+leat_value leat_column_value(const leat_column *column, uint32_t row)
+{
+    leat_value value = {.is_null = leat_column_is_null(column, row)};
+    if (value.is_null)
+        return value;
+    switch (leat_type_physical(column->type)) {
+    case LEAT_PHYSICAL_BOOL:
+        value.boolean = column->boolean[row] != 0;
+        break;
+    case LEAT_PHYSICAL_I64:
+        value.i64 = column->i64[row];
+        break;
+    case LEAT_PHYSICAL_F64:
+        value.f64 = column->f64[row];
+        break;
+    case LEAT_PHYSICAL_I128:
+        value.i128 = column->i128[row];
+        break;
+    case LEAT_PHYSICAL_TEXT:
+        value.text = column->text[row];
+        break;
+    case LEAT_PHYSICAL_NESTED:
+        value.nested = column->nested[row];
+        break;
+    }
+    return value;
+}
+
+static void set_physical(leat_column *column, uint32_t row, const leat_value *value)
+{
+    switch (leat_type_physical(column->type)) {
+    case LEAT_PHYSICAL_BOOL:
+        column->boolean[row] = value->boolean;
+        break;
+    case LEAT_PHYSICAL_I64:
+        column->i64[row] = value->i64;
+        break;
+    case LEAT_PHYSICAL_F64:
+        column->f64[row] = value->f64;
+        break;
+    case LEAT_PHYSICAL_I128:
+        column->i128[row] = value->i128;
+        break;
+    case LEAT_PHYSICAL_TEXT:
+        column->text[row] = value->text;
+        break;
+    case LEAT_PHYSICAL_NESTED:
+        column->nested[row] = value->nested;
+        break;
+    }
+}
+
+void leat_column_set(leat_column *column, uint32_t row, const leat_value *value, leat_arena *arena)
+{
+    LEAT_ASSERT(column->nulls || !value->is_null);
+    if (column->nulls)
+        column->nulls[row] = value->is_null;
+    if (value->is_null) {
+        // A defined value below a NULL: kernels compute on it before they look at the nulls.
+        memset((uint8_t *)column->values + row * leat_physical_size(leat_type_physical(column->type)), 0,
+               leat_physical_size(leat_type_physical(column->type)));
+        return;
+    }
+    leat_value copy = arena ? leat_value_copy(column->type, value, arena) : *value;
+    set_physical(column, row, &copy);
+}

@@ -1,0 +1,1000 @@
+#include "operators/core/key.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "operators/base/hash.h"
+#include "operators/core/budget.h"
+
+// How a dictionary lies in memory
+//
+// slot -> key: pages of PAGE_SLOTS records that never move, because leat_keys_bytes hands out pointers into them.
+//   integer shape (one I64 column): 16 bytes, the encoded key (9 bytes) and its group;
+//   byte shape (everything else): 32 bytes, the hash and the encoded key, inline up to 20 bytes, else in a block of its size class.
+// key -> slot: open addressing with linear probing, no tombstones (removal shifts back), at most 3/4 full.
+//   integer shape: the key itself stands in the table, so a hit touches one cache line; placed by a mix of the integer, since
+//   XXH3 is only needed once per new key;
+//   byte shape: upper half of the hash and the slot, 8 bytes; the lower bits of that half are the place, so that
+//   growing and removing never look at the records.
+// A NULL integer has its slot beside the table.
+//
+// Released slots are bits in `free_bits`, with a summary of one bit per word above: the smallest is found by two scans.
+
+enum {
+    PAGE_BITS = 8,
+    PAGE_SLOTS = 1 << PAGE_BITS,
+    INTEGER_BYTES = 9, // null byte and 8 bytes: the stored form of core/type.c
+    INLINE_BYTES = 20,
+    TABLE_MIN = 16,
+    ROWS_AT_ONCE = 256,    // hashes and places of that many rows lie on the stack
+    PREFETCH_TABLE = 24,   // rows ahead, measured (performance.md 2)
+    L2_BYTES = 256 * 1024, // of the smallest board; prefetching within the cache costs more than it gives
+    BLOCK_BYTES = 16384,
+    CLASS_STEP = 32,
+    CLASS_COUNT = LEAT_KEY_BYTES_MAX / CLASS_STEP + 1,
+};
+static const uint32_t SLOTS_MAX = 1u << 31;
+
+typedef struct integer_entry {
+    int64_t key;
+    uint32_t slot_plus; // slot + 1; 0: empty
+    uint32_t unused;
+} integer_entry;
+
+typedef struct byte_entry {
+    uint32_t tag; // hash >> 32
+    uint32_t slot_plus;
+} byte_entry;
+
+typedef struct integer_record {
+    uint8_t group;
+    uint8_t size; // 9, or 1 for NULL
+    uint8_t unused[5];
+    uint8_t bytes[INTEGER_BYTES];
+} integer_record;
+_Static_assert(sizeof(integer_record) == 16, "four to a cache line");
+
+typedef struct byte_record {
+    uint64_t hash;
+    uint32_t size;
+    uint8_t inlined[INLINE_BYTES]; // longer keys: a pointer to their block, by memcpy
+} byte_record;
+_Static_assert(sizeof(byte_record) == 32, "two to a cache line");
+
+typedef struct key_block {
+    struct key_block *next;
+} key_block;
+
+typedef enum key_shape { SHAPE_INTEGER, SHAPE_TEXT, SHAPE_COMPOSITE } key_shape;
+
+struct leat_keys {
+    leat_env *env;
+    leat_budget *budget;
+    key_shape shape;
+    leat_type *types;
+    uint32_t type_count;
+    size_t memory;
+    // -- key -> slot
+    void *table;
+    uint32_t mask; // places - 1
+    uint32_t table_used;
+    uint32_t null_slot_plus; // integer shape
+    // -- slot -> key
+    uint8_t **pages;
+    uint32_t page_count, page_room;
+    uint32_t slot_end; // slots at or above were never handed out
+    uint32_t count;
+    uint64_t *free_bits, *free_summary;
+    uint32_t free_words, summary_words;
+    uint32_t free_count;
+    // -- bytes of long keys
+    key_block *blocks;
+    size_t block_left;
+    uint8_t *free_keys[CLASS_COUNT]; // released ones, linked through their first bytes
+    // -- room for encoding the rows of one call
+    uint8_t *scratch;
+    size_t scratch_size;
+    leat_arena nested; // items of the key that leat_keys_values decoded last
+};
+
+// ---- memory
+
+static leat_code out_of_budget(const leat_keys *keys, leat_error *out_error)
+{
+    if (!keys->budget->limit)
+        return leat_error_set(out_error, LEAT_E_MEMORY, "no memory for more than %u keys", keys->count);
+    return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes is used up: %u keys take %zu bytes",
+                          keys->budget->limit, keys->count, keys->memory);
+}
+
+static void *keys_alloc(leat_keys *keys, size_t size)
+{
+    void *memory = leat_budget_alloc(keys->budget, size);
+    if (memory)
+        keys->memory += size;
+    return memory;
+}
+
+static void *keys_grow(leat_keys *keys, void *old, size_t old_size, size_t new_size)
+{
+    void *memory = leat_budget_grow(keys->budget, old, old_size, new_size);
+    if (memory)
+        keys->memory += new_size - old_size;
+    return memory;
+}
+
+static void keys_free(leat_keys *keys, void *memory, size_t size)
+{
+    if (memory)
+        keys->memory -= size;
+    leat_budget_free(keys->budget, memory, size);
+}
+
+// ---- encoding: the same bytes as leat_value_encode, without a call per byte
+
+static uint64_t f64_bits(double value)
+{
+    uint64_t bits;
+    if (isnan(value))
+        return 0x7ff8000000000000ULL;
+    value += 0.0; // -0.0 + 0.0 is 0.0
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static uint8_t *put_u64(uint8_t *out, uint64_t value)
+{
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    memcpy(out, &value, sizeof value);
+    return out + sizeof value;
+}
+
+static uint8_t *put_varint(uint8_t *out, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *out++ = (uint8_t)(value | 0x80);
+    *out++ = (uint8_t)value;
+    return out;
+}
+
+static inline uint8_t *put_text(uint8_t *out, leat_slice text)
+{
+    *out++ = 0;
+    out = put_varint(out, text.size);
+    if (text.size)
+        memcpy(out, text.data, text.size);
+    return out + text.size;
+}
+
+static uint8_t *put_i64(uint8_t *out, uint64_t value)
+{
+    *out++ = 0;
+    return put_u64(out, value);
+}
+
+static uint8_t *put_i128(uint8_t *out, leat_i128 value)
+{
+    return put_u64(put_i64(out, (uint64_t)value), (uint64_t)(value >> 64));
+}
+
+static uint8_t *put_boolean(uint8_t *out, bool value)
+{
+    *out++ = 0;
+    *out++ = value;
+    return out;
+}
+
+static uint8_t *put_null(uint8_t *out)
+{
+    *out++ = 1;
+    return out;
+}
+
+// Through a writer over the same memory; it never grows, since its limit is its capacity.
+static uint8_t *put_nested(uint8_t *out, const uint8_t *end, const leat_column *column, uint32_t row)
+{
+    size_t room = (size_t)(end - out);
+    leat_writer writer = {.bytes = out, .capacity = room, .limit = room};
+    leat_value value = leat_column_value(column, row);
+    leat_value_encode(column->type, &value, &writer);
+    return writer.failed ? NULL : out + writer.size;
+}
+
+enum { TEXT_OVERHEAD = 11, FIXED_MAX = 17 };
+
+static uint8_t *put_column(uint8_t *out, const uint8_t *end, const leat_column *column, uint32_t row)
+{
+    leat_physical physical = leat_type_physical(column->type);
+    size_t left = (size_t)(end - out);
+    if (leat_column_is_null(column, row))
+        return left < 1 ? NULL : put_null(out);
+    if (physical == LEAT_PHYSICAL_NESTED)
+        return put_nested(out, end, column, row);
+    if (physical == LEAT_PHYSICAL_TEXT)
+        return left < TEXT_OVERHEAD || column->text[row].size > left - TEXT_OVERHEAD ? NULL
+                                                                                     : put_text(out, column->text[row]);
+    if (left < FIXED_MAX)
+        return NULL;
+    if (physical == LEAT_PHYSICAL_I64)
+        return put_i64(out, (uint64_t)column->i64[row]);
+    if (physical == LEAT_PHYSICAL_F64)
+        return put_i64(out, f64_bits(column->f64[row]));
+    if (physical == LEAT_PHYSICAL_I128)
+        return put_i128(out, column->i128[row]);
+    return put_boolean(out, column->boolean[row] != 0);
+}
+
+// Room that makes every key of LEAT_KEY_BYTES_MAX fit, whatever the bounds above keep free.
+enum { ENCODE_ROOM = LEAT_KEY_BYTES_MAX + 32 };
+
+// The key's size, or SIZE_MAX when it is longer than a key may be.
+static size_t encode_row(const leat_batch *batch, const uint32_t *columns, uint32_t column_count, uint32_t row,
+                         uint8_t out_bytes[ENCODE_ROOM])
+{
+    uint8_t *out = out_bytes;
+    for (uint32_t i = 0; i < column_count && out; i++)
+        out = put_column(out, out_bytes + ENCODE_ROOM, &batch->columns[columns[i]], row);
+    size_t size = out ? (size_t)(out - out_bytes) : SIZE_MAX;
+    return size <= LEAT_KEY_BYTES_MAX ? size : SIZE_MAX;
+}
+
+void leat_keys_hash_rows(const leat_batch *batch, const uint32_t *columns, uint32_t column_count, uint64_t *out_hashes)
+{
+    uint8_t bytes[ENCODE_ROOM];
+    for (uint32_t i = 0; i < batch->selected; i++) {
+        size_t size = encode_row(batch, columns, column_count, leat_batch_row(batch, i), bytes);
+        // A key that is too long is refused where it is resolved; on the way there any instance will do.
+        out_hashes[i] = size == SIZE_MAX ? 0 : leat_hash(bytes, size);
+    }
+}
+
+// ---- slots
+
+static size_t record_size(const leat_keys *keys)
+{
+    return keys->shape == SHAPE_INTEGER ? sizeof(integer_record) : sizeof(byte_record);
+}
+
+static void *record_at(const leat_keys *keys, uint32_t slot, size_t size)
+{
+    return keys->pages[slot >> PAGE_BITS] + (size_t)(slot & (PAGE_SLOTS - 1)) * size;
+}
+
+static integer_record *integer_at(const leat_keys *keys, uint32_t slot)
+{
+    return record_at(keys, slot, sizeof(integer_record));
+}
+
+static byte_record *byte_at(const leat_keys *keys, uint32_t slot) { return record_at(keys, slot, sizeof(byte_record)); }
+
+static bool grow_directory(leat_keys *keys)
+{
+    uint32_t room = keys->page_room ? keys->page_room * 2 : 4;
+    void *pages = keys_grow(keys, keys->pages, keys->page_room * sizeof *keys->pages, room * sizeof *keys->pages);
+    if (!pages)
+        return false;
+    keys->pages = pages;
+    keys->page_room = room;
+    return true;
+}
+
+static bool grow_words(leat_keys *keys, uint64_t **words, uint32_t *word_count, uint32_t needed)
+{
+    if (needed <= *word_count)
+        return true;
+    uint32_t room = *word_count * 2 > needed ? *word_count * 2 : needed;
+    void *grown = keys_grow(keys, *words, *word_count * sizeof(uint64_t), room * sizeof(uint64_t));
+    if (!grown)
+        return false;
+    *words = grown;
+    *word_count = room;
+    return true;
+}
+
+static bool add_page(leat_keys *keys)
+{
+    uint32_t words = (keys->page_count + 1) * (PAGE_SLOTS / 64);
+    if (keys->page_count == keys->page_room && !grow_directory(keys))
+        return false;
+    if (!grow_words(keys, &keys->free_bits, &keys->free_words, words) ||
+        !grow_words(keys, &keys->free_summary, &keys->summary_words, (words + 63) / 64))
+        return false;
+    uint8_t *page = keys_alloc(keys, PAGE_SLOTS * record_size(keys));
+    if (!page)
+        return false;
+    keys->pages[keys->page_count++] = page;
+    return true;
+}
+
+static uint32_t smallest_free(const leat_keys *keys)
+{
+    uint32_t summary = 0;
+    while (!keys->free_summary[summary])
+        summary++;
+    uint32_t word = summary * 64 + (uint32_t)__builtin_ctzll(keys->free_summary[summary]);
+    return word * 64 + (uint32_t)__builtin_ctzll(keys->free_bits[word]);
+}
+
+static void mark_used(leat_keys *keys, uint32_t slot)
+{
+    uint32_t word = slot / 64;
+    keys->free_bits[word] &= ~((uint64_t)1 << slot % 64);
+    if (!keys->free_bits[word])
+        keys->free_summary[word / 64] &= ~((uint64_t)1 << word % 64);
+    keys->free_count--;
+}
+
+static void mark_free(leat_keys *keys, uint32_t slot)
+{
+    uint32_t word = slot / 64;
+    keys->free_bits[word] |= (uint64_t)1 << slot % 64;
+    keys->free_summary[word / 64] |= (uint64_t)1 << word % 64;
+    keys->free_count++;
+}
+
+// The slot that the next key gets; it is not taken before commit_slot. LEAT_SLOT_NONE: no memory.
+static uint32_t next_slot(leat_keys *keys)
+{
+    if (keys->free_count)
+        return smallest_free(keys);
+    if (keys->slot_end == SLOTS_MAX)
+        return LEAT_SLOT_NONE;
+    if (keys->slot_end == keys->page_count * PAGE_SLOTS && !add_page(keys))
+        return LEAT_SLOT_NONE;
+    return keys->slot_end;
+}
+
+static void commit_slot(leat_keys *keys, uint32_t slot)
+{
+    if (slot == keys->slot_end)
+        keys->slot_end++;
+    else
+        mark_used(keys, slot);
+    keys->count++;
+}
+
+// ---- bytes of long keys
+
+static uint32_t class_of(size_t size) { return (uint32_t)((size + CLASS_STEP - 1) / CLASS_STEP); }
+
+static uint8_t *take_bytes(leat_keys *keys, size_t size)
+{
+    uint32_t class = class_of(size);
+    uint8_t *bytes = keys->free_keys[class];
+    if (bytes) {
+        memcpy(&keys->free_keys[class], bytes, sizeof(uint8_t *));
+        return bytes;
+    }
+    size_t room = (size_t) class * CLASS_STEP;
+    if (keys->block_left < room) {
+        key_block *block = keys_alloc(keys, BLOCK_BYTES);
+        if (!block)
+            return NULL;
+        block->next = keys->blocks;
+        keys->blocks = block;
+        keys->block_left = BLOCK_BYTES - CLASS_STEP;
+    }
+    bytes = (uint8_t *)keys->blocks + BLOCK_BYTES - keys->block_left;
+    keys->block_left -= room;
+    return bytes;
+}
+
+static void give_bytes(leat_keys *keys, uint8_t *bytes, size_t size)
+{
+    uint32_t class = class_of(size);
+    memcpy(bytes, &keys->free_keys[class], sizeof(uint8_t *));
+    keys->free_keys[class] = bytes;
+}
+
+static const uint8_t *record_bytes(const byte_record *record)
+{
+    const uint8_t *bytes = record->inlined;
+    if (record->size > INLINE_BYTES)
+        memcpy(&bytes, record->inlined, sizeof bytes);
+    return bytes;
+}
+
+static bool record_fill(leat_keys *keys, byte_record *record, uint64_t hash, leat_slice key)
+{
+    uint8_t *bytes = record->inlined;
+    if (key.size > INLINE_BYTES) {
+        bytes = take_bytes(keys, key.size);
+        if (!bytes)
+            return false;
+        memcpy(record->inlined, &bytes, sizeof bytes);
+    }
+    if (key.size)
+        memcpy(bytes, key.data, key.size);
+    record->hash = hash;
+    record->size = (uint32_t)key.size;
+    return true;
+}
+
+// ---- tables
+
+static size_t entry_size(const leat_keys *keys)
+{
+    return keys->shape == SHAPE_INTEGER ? sizeof(integer_entry) : sizeof(byte_entry);
+}
+
+static size_t table_size(const leat_keys *keys) { return ((size_t)keys->mask + 1) * entry_size(keys); }
+
+static uint32_t integer_place(int64_t key) { return (uint32_t)(leat_hash_mix((uint64_t)key) >> 32); }
+
+static void integer_put(integer_entry *table, uint32_t mask, integer_entry entry)
+{
+    uint32_t place = integer_place(entry.key) & mask;
+    while (table[place].slot_plus)
+        place = (place + 1) & mask;
+    table[place] = entry;
+}
+
+static void byte_put(byte_entry *table, uint32_t mask, byte_entry entry)
+{
+    uint32_t place = entry.tag & mask;
+    while (table[place].slot_plus)
+        place = (place + 1) & mask;
+    table[place] = entry;
+}
+
+static void move_entries(const leat_keys *keys, void *to, uint32_t to_mask)
+{
+    for (uint64_t i = 0; i <= keys->mask; i++) {
+        if (keys->shape == SHAPE_INTEGER) {
+            integer_entry entry = ((integer_entry *)keys->table)[i];
+            if (entry.slot_plus)
+                integer_put(to, to_mask, entry);
+        } else {
+            byte_entry entry = ((byte_entry *)keys->table)[i];
+            if (entry.slot_plus)
+                byte_put(to, to_mask, entry);
+        }
+    }
+}
+
+// Makes sure that one more entry fits.
+static bool table_room(leat_keys *keys)
+{
+    uint64_t places = (uint64_t)keys->mask + 1;
+    if (keys->table_used < places - places / 4)
+        return true;
+    if (places > UINT32_MAX / 2)
+        return false;
+    void *table = keys_alloc(keys, places * 2 * entry_size(keys));
+    if (!table)
+        return false;
+    uint32_t mask = (uint32_t)(places * 2 - 1);
+    move_entries(keys, table, mask);
+    keys_free(keys, keys->table, table_size(keys));
+    keys->table = table;
+    keys->mask = mask;
+    return true;
+}
+
+// ---- integer shape
+
+static void integer_record_fill(integer_record *record, const uint8_t *bytes, uint8_t size)
+{
+    record->size = size;
+    memcpy(record->bytes, bytes, size);
+    record->group = (uint8_t)leat_key_group(leat_hash(bytes, size));
+}
+
+static uint32_t integer_insert(leat_keys *keys, int64_t key)
+{
+    uint32_t slot = table_room(keys) ? next_slot(keys) : LEAT_SLOT_NONE;
+    if (slot == LEAT_SLOT_NONE)
+        return slot;
+    uint8_t bytes[INTEGER_BYTES];
+    put_i64(bytes, (uint64_t)key);
+    integer_record_fill(integer_at(keys, slot), bytes, INTEGER_BYTES);
+    integer_put(keys->table, keys->mask, (integer_entry){.key = key, .slot_plus = slot + 1});
+    keys->table_used++;
+    commit_slot(keys, slot);
+    return slot;
+}
+
+static inline uint32_t integer_probe(const leat_keys *keys, int64_t key, uint32_t home)
+{
+    const integer_entry *table = keys->table;
+    uint32_t mask = keys->mask;
+    for (uint32_t place = home & mask;; place = (place + 1) & mask) {
+        if (table[place].key == key && table[place].slot_plus)
+            return table[place].slot_plus - 1;
+        if (!table[place].slot_plus)
+            return LEAT_SLOT_NONE;
+    }
+}
+
+static uint32_t integer_null(leat_keys *keys)
+{
+    if (keys->null_slot_plus)
+        return keys->null_slot_plus - 1;
+    uint32_t slot = next_slot(keys);
+    if (slot == LEAT_SLOT_NONE)
+        return slot;
+    integer_record_fill(integer_at(keys, slot), (const uint8_t[]){1}, 1);
+    keys->null_slot_plus = slot + 1;
+    commit_slot(keys, slot);
+    return slot;
+}
+
+static uint32_t integer_get(leat_keys *keys, int64_t key, uint32_t home)
+{
+    uint32_t slot = integer_probe(keys, key, home);
+    return slot != LEAT_SLOT_NONE ? slot : integer_insert(keys, key);
+}
+
+typedef struct row_range {
+    const leat_batch *batch;
+    const uint32_t *columns;
+    uint32_t begin, count; // in existing rows
+} row_range;
+
+// Resolves rows until one is new, NULL excepted; table and mask in registers, which a loop that may insert cannot have.
+// Returns the index of the row that it stopped at.
+static inline uint32_t integer_known_rows(const leat_keys *keys, const int64_t *values, const uint32_t *homes,
+                                          uint32_t begin, uint32_t count, bool prefetch, uint32_t *out_slots)
+{
+    const integer_entry *table = keys->table;
+    uint32_t mask = keys->mask;
+    for (uint32_t i = begin; i < count; i++) {
+        if (prefetch)
+            __builtin_prefetch(&table[homes[i + PREFETCH_TABLE] & mask]);
+        uint32_t place = homes[i] & mask;
+        while (table[place].key != values[i] && table[place].slot_plus)
+            place = (place + 1) & mask;
+        if (!table[place].slot_plus)
+            return i;
+        out_slots[i] = table[place].slot_plus - 1;
+    }
+    return count;
+}
+
+static bool integer_probe_rows(leat_keys *keys, const int64_t *values, uint32_t count, uint32_t *out_slots)
+{
+    uint32_t homes[ROWS_AT_ONCE + PREFETCH_TABLE];
+    for (uint32_t i = 0; i < count; i++)
+        homes[i] = integer_place(values[i]);
+    memset(homes + count, 0, PREFETCH_TABLE * sizeof *homes); // read by the last rows' prefetch
+    bool prefetch = table_size(keys) > L2_BYTES;
+    for (uint32_t i = 0;; i++) {
+        i = prefetch ? integer_known_rows(keys, values, homes, i, count, true, out_slots)
+                     : integer_known_rows(keys, values, homes, i, count, false, out_slots);
+        if (i == count)
+            return true;
+        out_slots[i] = integer_get(keys, values[i], homes[i]);
+        if (out_slots[i] == LEAT_SLOT_NONE)
+            return false;
+    }
+}
+
+static bool integer_probe_nulls(leat_keys *keys, const int64_t *values, const uint8_t *nulls, uint32_t count,
+                                uint32_t *out_slots)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        out_slots[i] = nulls[i] ? integer_null(keys) : integer_get(keys, values[i], integer_place(values[i]));
+        if (out_slots[i] == LEAT_SLOT_NONE)
+            return false;
+    }
+    return true;
+}
+
+static bool integer_resolve(leat_keys *keys, row_range rows, uint32_t *out_slots)
+{
+    const leat_column *column = &rows.batch->columns[rows.columns[0]];
+    const uint16_t *selection = rows.batch->selection ? rows.batch->selection + rows.begin : NULL;
+    const int64_t *values = column->i64 + rows.begin;
+    const uint8_t *nulls = column->nulls ? column->nulls + rows.begin : NULL;
+    int64_t selected_values[ROWS_AT_ONCE];
+    uint8_t selected_nulls[ROWS_AT_ONCE];
+    for (uint32_t i = 0; selection && i < rows.count; i++) {
+        selected_values[i] = column->i64[selection[i]];
+        selected_nulls[i] = leat_column_is_null(column, selection[i]);
+    }
+    if (selection) {
+        values = selected_values;
+        nulls = selected_nulls;
+    }
+    if (nulls && memchr(nulls, 1, rows.count))
+        return integer_probe_nulls(keys, values, nulls, rows.count, out_slots);
+    return integer_probe_rows(keys, values, rows.count, out_slots);
+}
+
+static void integer_remove(leat_keys *keys, const integer_record *record, uint32_t slot)
+{
+    if (record->size == 1) {
+        keys->null_slot_plus = 0;
+        return;
+    }
+    leat_reader reader;
+    leat_reader_init(&reader, record->bytes + 1, 8);
+    int64_t key = (int64_t)leat_read_u64(&reader);
+    integer_entry *table = keys->table;
+    uint32_t mask = keys->mask, hole = integer_place(key) & mask;
+    while (table[hole].slot_plus != slot + 1)
+        hole = (hole + 1) & mask;
+    for (uint32_t next = (hole + 1) & mask; table[next].slot_plus; next = (next + 1) & mask) {
+        uint32_t home = integer_place(table[next].key) & mask;
+        if (((next - home) & mask) < ((next - hole) & mask))
+            continue; // would come to lie before its home
+        table[hole] = table[next];
+        hole = next;
+    }
+    table[hole] = (integer_entry){0};
+    keys->table_used--;
+}
+
+// ---- byte shape
+
+static uint32_t byte_insert(leat_keys *keys, uint64_t hash, leat_slice key)
+{
+    uint32_t slot = table_room(keys) ? next_slot(keys) : LEAT_SLOT_NONE;
+    if (slot == LEAT_SLOT_NONE || !record_fill(keys, byte_at(keys, slot), hash, key))
+        return LEAT_SLOT_NONE;
+    byte_put(keys->table, keys->mask, (byte_entry){.tag = (uint32_t)(hash >> 32), .slot_plus = slot + 1});
+    keys->table_used++;
+    commit_slot(keys, slot);
+    return slot;
+}
+
+static inline uint64_t load_u64(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+// Short keys are the rule, and a call of memcmp costs more than comparing one: up to 32 bytes by four words that overlap.
+static inline bool bytes_equal(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    if (size < 8 || size > 32)
+        return memcmp(a, b, size) == 0;
+    size_t last = size - 8, second = last < 8 ? last : 8, third = last < 8 ? 0 : last - 8;
+    uint64_t differing = (load_u64(a) ^ load_u64(b)) | (load_u64(a + second) ^ load_u64(b + second));
+    differing |= (load_u64(a + third) ^ load_u64(b + third)) | (load_u64(a + last) ^ load_u64(b + last));
+    return differing == 0;
+}
+
+static inline bool record_is(const byte_record *record, uint64_t hash, leat_slice key)
+{
+    return record->hash == hash && record->size == key.size &&
+           bytes_equal(record_bytes(record), (const uint8_t *)key.data, key.size);
+}
+
+static uint32_t byte_probe(const leat_keys *keys, uint64_t hash, leat_slice key)
+{
+    const byte_entry *table = keys->table;
+    uint32_t mask = keys->mask, tag = (uint32_t)(hash >> 32);
+    for (uint32_t place = tag & mask; table[place].slot_plus; place = (place + 1) & mask)
+        if (table[place].tag == tag && record_is(byte_at(keys, table[place].slot_plus - 1), hash, key))
+            return table[place].slot_plus - 1;
+    return LEAT_SLOT_NONE;
+}
+
+static uint32_t byte_get(leat_keys *keys, uint64_t hash, leat_slice key)
+{
+    uint32_t slot = byte_probe(keys, hash, key);
+    return slot != LEAT_SLOT_NONE ? slot : byte_insert(keys, hash, key);
+}
+
+static leat_code too_long(leat_error *out_error)
+{
+    return leat_error_set(out_error, LEAT_E_LIMIT, "a key is longer than %d bytes", LEAT_KEY_BYTES_MAX);
+}
+
+typedef struct encoded_rows {
+    uint64_t hashes[ROWS_AT_ONCE];
+    uint32_t offsets[ROWS_AT_ONCE + 1]; // into keys->scratch
+} encoded_rows;
+
+static bool scratch_room(leat_keys *keys, size_t used)
+{
+    if (keys->scratch_size - used >= ENCODE_ROOM)
+        return true;
+    size_t size = 2 * keys->scratch_size + ENCODE_ROOM;
+    uint8_t *scratch = keys_grow(keys, keys->scratch, keys->scratch_size, size);
+    if (!scratch)
+        return false;
+    keys->scratch = scratch;
+    keys->scratch_size = size;
+    return true;
+}
+
+static size_t encode_text(const leat_column *column, uint32_t row, uint8_t *out_bytes)
+{
+    if (leat_column_is_null(column, row))
+        return (size_t)(put_null(out_bytes) - out_bytes);
+    leat_slice text = column->text[row];
+    if (text.size > LEAT_KEY_BYTES_MAX)
+        return SIZE_MAX;
+    size_t size = (size_t)(put_text(out_bytes, text) - out_bytes);
+    return size <= LEAT_KEY_BYTES_MAX ? size : SIZE_MAX;
+}
+
+static leat_code encode_rows(leat_keys *keys, row_range rows, encoded_rows *out, leat_error *out_error)
+{
+    const leat_batch *batch = rows.batch;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < rows.count; i++) {
+        if (!scratch_room(keys, used))
+            return out_of_budget(keys, out_error);
+        uint32_t row = leat_batch_row(batch, rows.begin + i);
+        uint8_t *bytes = keys->scratch + used;
+        size_t size = keys->shape == SHAPE_TEXT ? encode_text(&batch->columns[rows.columns[0]], row, bytes)
+                                                : encode_row(batch, rows.columns, keys->type_count, row, bytes);
+        if (size == SIZE_MAX)
+            return too_long(out_error);
+        out->hashes[i] = leat_hash(bytes, size);
+        out->offsets[i] = used;
+        used += (uint32_t)size;
+    }
+    out->offsets[rows.count] = used;
+    return LEAT_OK;
+}
+
+// For each row the first slot (plus 1) whose tag is that of the row's hash: nearly always the right one. Looks only at the table,
+// and has the records fetched for the comparison that follows.
+static void byte_candidates(const leat_keys *keys, const uint64_t *hashes, uint32_t count, uint32_t *out_slots_plus)
+{
+    const byte_entry *table = keys->table;
+    uint32_t mask = keys->mask;
+    bool prefetch = table_size(keys) + (size_t)keys->slot_end * sizeof(byte_record) > L2_BYTES;
+    for (uint32_t i = 0; i < count; i++) {
+        if (prefetch && i + PREFETCH_TABLE < count)
+            __builtin_prefetch(&table[(hashes[i + PREFETCH_TABLE] >> 32) & mask]);
+        uint32_t tag = (uint32_t)(hashes[i] >> 32), place = tag & mask;
+        while (table[place].tag != tag && table[place].slot_plus)
+            place = (place + 1) & mask;
+        out_slots_plus[i] = table[place].slot_plus;
+        if (prefetch && out_slots_plus[i])
+            __builtin_prefetch(byte_at(keys, out_slots_plus[i] - 1));
+    }
+}
+
+static leat_code byte_resolve(leat_keys *keys, row_range rows, uint32_t *out_slots, leat_error *out_error)
+{
+    encoded_rows encoded;
+    uint32_t candidates[ROWS_AT_ONCE];
+    leat_code code = encode_rows(keys, rows, &encoded, out_error);
+    if (code != LEAT_OK)
+        return code;
+    byte_candidates(keys, encoded.hashes, rows.count, candidates);
+    for (uint32_t i = 0; i < rows.count; i++) {
+        const char *bytes = (const char *)keys->scratch + encoded.offsets[i];
+        leat_slice key = leat_slice_of(bytes, encoded.offsets[i + 1] - encoded.offsets[i]);
+        if (candidates[i] && record_is(byte_at(keys, candidates[i] - 1), encoded.hashes[i], key)) {
+            out_slots[i] = candidates[i] - 1;
+            continue;
+        }
+        out_slots[i] = byte_get(keys, encoded.hashes[i], key);
+        if (out_slots[i] == LEAT_SLOT_NONE)
+            return out_of_budget(keys, out_error);
+    }
+    return LEAT_OK;
+}
+
+static void byte_remove(leat_keys *keys, const byte_record *record, uint32_t slot)
+{
+    byte_entry *table = keys->table;
+    uint32_t mask = keys->mask, hole = (uint32_t)(record->hash >> 32) & mask;
+    while (table[hole].slot_plus != slot + 1)
+        hole = (hole + 1) & mask;
+    for (uint32_t next = (hole + 1) & mask; table[next].slot_plus; next = (next + 1) & mask) {
+        uint32_t home = table[next].tag & mask;
+        if (((next - home) & mask) < ((next - hole) & mask))
+            continue; // would come to lie before its home
+        table[hole] = table[next];
+        hole = next;
+    }
+    table[hole] = (byte_entry){0};
+    keys->table_used--;
+    if (record->size > INLINE_BYTES) {
+        uint8_t *bytes;
+        memcpy(&bytes, record->inlined, sizeof bytes);
+        give_bytes(keys, bytes, record->size);
+    }
+}
+
+// ---- the dictionary
+
+static key_shape shape_of(const leat_type *types, uint32_t type_count)
+{
+    if (type_count != 1)
+        return SHAPE_COMPOSITE;
+    leat_physical physical = leat_type_physical(types[0]);
+    if (physical == LEAT_PHYSICAL_I64)
+        return SHAPE_INTEGER;
+    return physical == LEAT_PHYSICAL_TEXT ? SHAPE_TEXT : SHAPE_COMPOSITE;
+}
+
+static bool build(leat_keys *keys, const leat_type *types)
+{
+    keys->mask = TABLE_MIN - 1;
+    keys->types = keys_alloc(keys, keys->type_count * sizeof *types);
+    keys->table = keys_alloc(keys, table_size(keys));
+    if (!keys->types || !keys->table)
+        return false;
+    memcpy(keys->types, types, keys->type_count * sizeof *types);
+    return true;
+}
+
+leat_code leat_keys_create(leat_env *env, struct leat_budget *budget, const leat_type *types, uint32_t type_count,
+                           leat_keys **out_keys, leat_error *out_error)
+{
+    leat_keys *keys = leat_budget_alloc(budget, sizeof *keys);
+    if (!keys)
+        return leat_error_set(out_error, budget->limit ? LEAT_E_LIMIT : LEAT_E_MEMORY,
+                              "the memory budget of %zu bytes does not hold a key dictionary", budget->limit);
+    *keys = (leat_keys){.env = env,
+                        .budget = budget,
+                        .shape = shape_of(types, type_count),
+                        .type_count = type_count,
+                        .memory = sizeof *keys};
+    leat_arena_init(&keys->nested, env, 0);
+    if (!build(keys, types)) {
+        leat_code code = out_of_budget(keys, out_error);
+        leat_keys_destroy(keys);
+        return code;
+    }
+    *out_keys = keys;
+    return LEAT_OK;
+}
+
+void leat_keys_destroy(leat_keys *keys)
+{
+    if (!keys)
+        return;
+    for (uint32_t i = 0; i < keys->page_count; i++)
+        keys_free(keys, keys->pages[i], PAGE_SLOTS * record_size(keys));
+    for (key_block *block = keys->blocks, *next; block; block = next) {
+        next = block->next;
+        keys_free(keys, block, BLOCK_BYTES);
+    }
+    keys_free(keys, keys->pages, keys->page_room * sizeof *keys->pages);
+    keys_free(keys, keys->free_bits, keys->free_words * sizeof(uint64_t));
+    keys_free(keys, keys->free_summary, keys->summary_words * sizeof(uint64_t));
+    keys_free(keys, keys->table, table_size(keys));
+    keys_free(keys, keys->types, keys->type_count * sizeof *keys->types);
+    keys_free(keys, keys->scratch, keys->scratch_size);
+    leat_arena_fini(&keys->nested);
+    leat_budget_free(keys->budget, keys, sizeof *keys);
+}
+
+leat_code leat_keys_resolve(leat_keys *keys, const leat_batch *batch, const uint32_t *columns, uint32_t *out_slots,
+                            leat_error *out_error)
+{
+    for (uint32_t begin = 0; begin < batch->selected; begin += ROWS_AT_ONCE) {
+        uint32_t left = batch->selected - begin;
+        row_range rows = {
+            .batch = batch, .columns = columns, .begin = begin, .count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE};
+        leat_code code = LEAT_OK;
+        if (keys->shape != SHAPE_INTEGER)
+            code = byte_resolve(keys, rows, out_slots + begin, out_error);
+        else if (!integer_resolve(keys, rows, out_slots + begin))
+            code = out_of_budget(keys, out_error);
+        if (code != LEAT_OK)
+            return code;
+    }
+    return LEAT_OK;
+}
+
+static bool decode(const leat_keys *keys, leat_slice key_bytes, leat_value *out_values)
+{
+    leat_arena *arena = (leat_arena *)&keys->nested; // not part of what the dictionary says
+    leat_arena_reset(arena);
+    leat_reader reader;
+    leat_reader_init(&reader, key_bytes.data, key_bytes.size);
+    leat_value dropped;
+    for (uint32_t i = 0; i < keys->type_count; i++)
+        if (!leat_value_decode(keys->types[i], &reader, arena, out_values ? &out_values[i] : &dropped))
+            return false;
+    return leat_reader_left(&reader) == 0;
+}
+
+static bool integer_decode(leat_slice key_bytes, bool *out_null, int64_t *out_key)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, key_bytes.data, key_bytes.size);
+    *out_null = leat_read_u8(&reader) == 1;
+    *out_key = *out_null ? 0 : (int64_t)leat_read_u64(&reader);
+    return !reader.failed && leat_reader_left(&reader) == 0 && (*out_null || key_bytes.data[0] == 0);
+}
+
+uint32_t leat_keys_find(const leat_keys *keys, leat_slice key_bytes)
+{
+    bool is_null;
+    int64_t key;
+    if (key_bytes.size == 0)
+        key_bytes.data = ""; // memcmp takes no NULL
+    if (keys->shape != SHAPE_INTEGER)
+        return byte_probe(keys, leat_hash(key_bytes.data, key_bytes.size), key_bytes);
+    if (!integer_decode(key_bytes, &is_null, &key))
+        return LEAT_SLOT_NONE;
+    if (is_null)
+        return keys->null_slot_plus - 1; // LEAT_SLOT_NONE while there is none
+    return integer_probe(keys, key, integer_place(key));
+}
+
+static uint32_t insert(leat_keys *keys, leat_slice key_bytes)
+{
+    bool is_null;
+    int64_t key;
+    if (keys->shape != SHAPE_INTEGER)
+        return byte_insert(keys, leat_hash(key_bytes.data, key_bytes.size), key_bytes);
+    LEAT_ASSERT(integer_decode(key_bytes, &is_null, &key));
+    return is_null ? integer_null(keys) : integer_insert(keys, key);
+}
+
+leat_code leat_keys_slot(leat_keys *keys, leat_slice key_bytes, uint32_t *out_slot, leat_error *out_error)
+{
+    if (key_bytes.size > LEAT_KEY_BYTES_MAX)
+        return too_long(out_error);
+    uint32_t slot = leat_keys_find(keys, key_bytes);
+    if (slot == LEAT_SLOT_NONE) {
+        if (!decode(keys, key_bytes, NULL))
+            return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored key of %zu bytes does not fit the key's columns",
+                                  key_bytes.size);
+        slot = insert(keys, key_bytes);
+    }
+    if (slot == LEAT_SLOT_NONE)
+        return out_of_budget(keys, out_error);
+    *out_slot = slot;
+    return LEAT_OK;
+}
+
+leat_slice leat_keys_bytes(const leat_keys *keys, uint32_t slot)
+{
+    LEAT_ASSERT(leat_keys_live(keys, slot));
+    if (keys->shape == SHAPE_INTEGER) {
+        const integer_record *record = integer_at(keys, slot);
+        return leat_slice_of((const char *)record->bytes, record->size);
+    }
+    const byte_record *record = byte_at(keys, slot);
+    return leat_slice_of((const char *)record_bytes(record), record->size);
+}
+
+uint64_t leat_keys_hash(const leat_keys *keys, uint32_t slot)
+{
+    LEAT_ASSERT(leat_keys_live(keys, slot));
+    if (keys->shape == SHAPE_INTEGER) {
+        const integer_record *record = integer_at(keys, slot);
+        return leat_hash(record->bytes, record->size);
+    }
+    return byte_at(keys, slot)->hash;
+}
+
+uint32_t leat_keys_group(const leat_keys *keys, uint32_t slot)
+{
+    LEAT_ASSERT(leat_keys_live(keys, slot));
+    return keys->shape == SHAPE_INTEGER ? integer_at(keys, slot)->group : leat_key_group(byte_at(keys, slot)->hash);
+}
+
+uint32_t leat_keys_count(const leat_keys *keys) { return keys->count; }
+uint32_t leat_keys_capacity(const leat_keys *keys) { return keys->page_count * PAGE_SLOTS; }
+
+bool leat_keys_live(const leat_keys *keys, uint32_t slot)
+{
+    return slot < keys->slot_end && !(keys->free_bits[slot / 64] >> slot % 64 & 1);
+}
+
+void leat_keys_release(leat_keys *keys, uint32_t slot)
+{
+    LEAT_ASSERT(leat_keys_live(keys, slot));
+    if (keys->shape == SHAPE_INTEGER)
+        integer_remove(keys, integer_at(keys, slot), slot);
+    else
+        byte_remove(keys, byte_at(keys, slot), slot);
+    mark_free(keys, slot);
+    keys->count--;
+}
+
+void leat_keys_values(const leat_keys *keys, uint32_t slot, leat_value *out_values)
+{
+    bool decoded = decode(keys, leat_keys_bytes(keys, slot), out_values);
+    LEAT_ASSERT(decoded);
+}
+
+size_t leat_keys_memory(const leat_keys *keys) { return keys->memory; }
