@@ -320,6 +320,16 @@ bool at_name(const parser *p, uint32_t ahead)
     return token->kind == TOKEN_QUOTED || token->kind == TOKEN_PARAMETER;
 }
 
+static void take_name(parser *p, leat_sql_name *out)
+{
+    const leat_sql_token *token = current(p);
+    *out = (leat_sql_name){.text = token_text(p, token),
+                           .span = here(p),
+                           .quoted = token->kind == TOKEN_QUOTED,
+                           .is_parameter = token->kind == TOKEN_PARAMETER};
+    advance(p);
+}
+
 bool parse_name(parser *p, const char *expected, leat_sql_name *out)
 {
     const leat_sql_token *token = current(p);
@@ -332,11 +342,15 @@ bool parse_name(parser *p, const char *expected, leat_sql_name *out)
         unexpected(p, expected);
         return false;
     }
-    *out = (leat_sql_name){.text = token_text(p, token),
-                           .span = here(p),
-                           .quoted = token->kind == TOKEN_QUOTED,
-                           .is_parameter = token->kind == TOKEN_PARAMETER};
-    advance(p);
+    take_name(p, out);
+    return true;
+}
+
+bool parse_argument_name(parser *p, leat_sql_name *out)
+{
+    if (current(p)->kind != TOKEN_WORD)
+        return parse_name(p, "an argument's name", out);
+    take_name(p, out);
     return true;
 }
 

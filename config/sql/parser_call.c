@@ -95,7 +95,7 @@ static void parse_arguments(parser *p, leat_sql_call *call)
     leat_sql_name *names = NULL;
     do {
         leat_sql_name *name = append(p, names, name_count);
-        if (token_ahead(p, 1)->kind == TOKEN_ARROW && parse_name(p, "an argument's name", name)) {
+        if (token_ahead(p, 1)->kind == TOKEN_ARROW && parse_argument_name(p, name)) {
             named = true;
             advance(p);
         }

@@ -117,6 +117,8 @@ void *list_grow(parser *p, void *items, uint32_t count, size_t size);
 // ---- names (parser.c)
 bool at_name(const parser *p, uint32_t ahead); // a name that needs no backticks, a quoted one, a parameter
 bool parse_name(parser *p, const char *expected, leat_sql_name *out);
+// Before `=>` any word is a name, reserved or not: functions call their arguments `value` and `end`.
+bool parse_argument_name(parser *p, leat_sql_name *out);
 leat_sql_path parse_path(parser *p, const char *expected);
 leat_sql_names parse_name_list(parser *p); // ( a, b )
 bool parse_count(parser *p, const char *expected, uint32_t *out);

@@ -1,0 +1,169 @@
+// Queries: WITH, UNION, and what stands behind a query.
+#include "config/sql/planner_state.h"
+
+enum { UNION_MAX = 256 };
+
+static bool refuse(plan_rule *rule, leat_sql_span span, const char *message)
+{
+    plan_error(rule, span, "%s", message);
+    return false;
+}
+
+static bool refuse_tail(plan_rule *rule, const leat_sql_query *query)
+{
+    if (query->order_by.count)
+        return refuse(rule, query->order_span,
+                      "ORDER BY is not in leat yet; Flink sorts a stream by ascending event time only");
+    if (query->limit)
+        return refuse(rule, query->limit_span, "LIMIT is not in leat yet");
+    if (query->offset)
+        return refuse(rule, query->offset_span, "OFFSET is not in leat yet");
+    return !query->fetch || refuse(rule, query->fetch_span, "FETCH FIRST is not in leat yet");
+}
+
+// ---- WITH
+
+// What was read for the first time in nodes that are taken back is unread again.
+static void forget_after(plan_name *names, uint32_t node_count)
+{
+    for (plan_name *name = names; name; name = name->before)
+        if (name->state == PLAN_READ && name->relation.node >= node_count)
+            name->state = PLAN_UNREAD;
+}
+
+// A view or CTE that nobody reads still has to be right: planned, then taken back.
+static void check_unread(plan_rule *rule, plan_name *name)
+{
+    plan_rule before = *rule;
+    uint32_t node_count = rule->planner->node_count;
+    relation ignored;
+    if (name->state != PLAN_UNREAD)
+        return;
+    name->state = PLAN_READING;
+    bool planned = plan_query(rule, name->before, name->query, &ignored);
+    bool failed = rule->failed, reads_failed = rule->reads_failed;
+    *rule = before;
+    rule->failed = failed || !planned;
+    rule->reads_failed = reads_failed;
+    rule->planner->node_count = node_count;
+    name->state = planned ? PLAN_UNREAD : PLAN_FAILED;
+    forget_after(name->before, node_count);
+}
+
+void plan_check_unread(plan_rule *rule, plan_name *from, const plan_name *until)
+{
+    for (plan_name *name = from; name && name != until; name = name->before)
+        check_unread(rule, name);
+}
+
+plan_name *plan_name_add(plan_rule *rule, plan_name *before, const leat_sql_name *name, const leat_sql_query *query,
+                         const leat_sql_names *columns)
+{
+    plan_name *made = leat_arena_new(rule->arena, plan_name);
+    *made = (plan_name){.name = name->text, .query = query, .columns = columns, .before = before};
+    return made;
+}
+
+static plan_name *add_ctes(plan_rule *rule, plan_name *names, const leat_sql_query *query)
+{
+    for (uint32_t i = 0; i < query->cte_count; i++)
+        names = plan_name_add(rule, names, &query->ctes[i].name, query->ctes[i].query, &query->ctes[i].columns);
+    return names;
+}
+
+// ---- UNION
+
+static bool is_plain_union(const leat_sql_query *query)
+{
+    return query->kind == LEAT_SQL_QUERY_SET && query->set.op == LEAT_SQL_UNION && query->set.all &&
+           !query->order_by.count && !query->limit && !query->offset && !query->fetch && !query->cte_count;
+}
+
+static bool collect_parts(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *parts,
+                          uint32_t *count);
+
+static bool collect_sides(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *parts,
+                          uint32_t *count)
+{
+    bool left = collect_parts(rule, names, query->set.left, parts, count);
+    return collect_parts(rule, names, query->set.right, parts, count) && left;
+}
+
+static bool collect_parts(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *parts,
+                          uint32_t *count)
+{
+    relation rows;
+    if (is_plain_union(query))
+        return collect_sides(rule, names, query, parts, count);
+    if (*count == UNION_MAX)
+        return refuse(rule, query->span, "UNION ALL of more than 256 queries");
+    return plan_query(rule, names, query, &rows) && plan_materialize(rule, &rows, &parts[(*count)++]);
+}
+
+static bool widths_fit(plan_rule *rule, const relation *parts, uint32_t count, leat_sql_span span)
+{
+    for (uint32_t i = 1; i < count; i++)
+        if (parts[i].schema->count != parts[0].schema->count) {
+            plan_error(rule, span, "UNION: the first query has %u columns, query %u has %u", parts[0].schema->count,
+                       i + 1, parts[i].schema->count);
+            return false;
+        }
+    return true;
+}
+
+static bool distinct_union(plan_rule *rule, const relation *from, leat_sql_span span, relation *out)
+{
+    plan_item *items = leat_arena_array(rule->arena, plan_item, from->schema->count + 1);
+    for (uint32_t i = 0; i < from->schema->count; i++)
+        items[i] = (plan_item){plan_column(rule, from, i), from->schema->fields[i].name, NULL};
+    return plan_distinct(rule, from, items, from->schema->count, span, "UNION (without ALL)", out);
+}
+
+static uint32_t count_parts(const leat_sql_query *query)
+{
+    return is_plain_union(query) ? count_parts(query->set.left) + count_parts(query->set.right) : 1;
+}
+
+static bool plan_set(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out)
+{
+    relation *parts =
+                 leat_arena_array(rule->arena, relation, count_parts(query->set.left) + count_parts(query->set.right)),
+             both;
+    uint32_t count = 0;
+    if (query->set.op != LEAT_SQL_UNION)
+        return refuse(rule, query->span,
+                      query->set.op == LEAT_SQL_INTERSECT ? "INTERSECT is not in leat yet"
+                                                          : "EXCEPT is not in leat yet");
+    if (!collect_sides(rule, names, query, parts, &count) || !widths_fit(rule, parts, count, query->span))
+        return false;
+    if (query->set.all)
+        return plan_union(rule, parts, count, query->span, out);
+    return plan_union(rule, parts, count, query->span, &both) && distinct_union(rule, &both, query->span, out);
+}
+
+// ----
+
+static bool plan_body(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out)
+{
+    switch (query->kind) {
+    case LEAT_SQL_QUERY_SELECT:
+        return plan_select(rule, names, query->select, out);
+    case LEAT_SQL_QUERY_TABLE:
+        return plan_table(rule, names, &query->table, out);
+    case LEAT_SQL_QUERY_SET:
+        return plan_set(rule, names, query, out);
+    case LEAT_SQL_QUERY_VALUES:
+        return refuse(rule, query->span, "VALUES is not in leat: a rule reads a stream");
+    }
+    return false;
+}
+
+bool plan_query(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out)
+{
+    if (query->recursive)
+        return refuse(rule, query->span, "WITH RECURSIVE is not in leat, nor in Flink");
+    plan_name *inner = add_ctes(rule, names, query);
+    bool planned = plan_body(rule, inner, query, out);
+    plan_check_unread(rule, inner, names);
+    return refuse_tail(rule, query) && planned && !rule->failed;
+}
