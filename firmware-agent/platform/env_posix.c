@@ -21,6 +21,7 @@ typedef struct posix_env {
 
 struct leat_file {
     int fd;
+    bool is_stream; // our own stdout or stderr: written in sequence, offsets mean nothing
     size_t memory_size;
     char path[]; // for messages
 };
@@ -114,9 +115,18 @@ static void memory_free(leat_env *env, void *memory, size_t size)
     unaccount((posix_env *)env, size);
 }
 
+static bool is_own_stream(const char *path, int *out_fd)
+{
+    *out_fd = strcmp(path, "/dev/stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO;
+    return *out_fd == STDOUT_FILENO || strcmp(path, "/dev/stderr") == 0;
+}
+
 static int open_retried(const char *path, int flags, mode_t mode)
 {
     int fd;
+    // Our own streams are shared, not opened anew: a file behind them keeps one position for all who write to it.
+    if (is_own_stream(path, &fd))
+        return fcntl(fd, F_DUPFD_CLOEXEC, 3);
     do
         fd = open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
     while (fd < 0 && errno == EINTR);
@@ -146,7 +156,9 @@ static leat_code file_open(leat_env *env, const char *path, leat_open_mode mode,
         memory_free(env, file, memory_size);
         return code;
     }
-    if (mode == LEAT_OPEN_APPEND)
+    int stream;
+    file->is_stream = is_own_stream(path, &stream);
+    if (mode == LEAT_OPEN_APPEND && !file->is_stream)
         (void)lseek(file->fd, 0, SEEK_END); // refused by pipes and ttys, which are at their end anyway
     *out_file = file;
     return LEAT_OK;
@@ -181,7 +193,7 @@ static leat_code file_pread(leat_file *file, void *bytes, size_t size, uint64_t 
 static leat_code file_pwrite(leat_file *file, const void *bytes, size_t size, uint64_t offset, leat_error *out_error)
 {
     size_t done = 0;
-    bool seekable = true;
+    bool seekable = !file->is_stream;
     while (done < size) {
         const uint8_t *rest = (const uint8_t *)bytes + done;
         ssize_t put =

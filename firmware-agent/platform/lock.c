@@ -1,0 +1,20 @@
+#include "firmware-agent/platform/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+leat_code leat_lock_take(const char *path, leat_error *out_error)
+{
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (descriptor < 0)
+        return leat_error_errno(out_error, errno, "%s", path);
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        return LEAT_OK; // held until the process ends
+    int reason = errno;
+    close(descriptor);
+    if (reason == EWOULDBLOCK)
+        return leat_error_at(out_error, LEAT_E_CONFLICT, path, "another agent is running on this state directory");
+    return leat_error_errno(out_error, reason, "%s", path);
+}
