@@ -101,7 +101,10 @@ typedef struct leat_parameter {
 typedef enum leat_state_kind {
     LEAT_STATE_VALUE = 1, // one cell
     LEAT_STATE_LIST,      // cells, in order of adding
-    LEAT_STATE_MAP        // cells by a STRING or BIGINT key
+    LEAT_STATE_MAP,       // cells by a STRING or BIGINT key
+    LEAT_STATE_SHARED =
+        256 // or-ed to one of them: not per key but one for all, written by rows of a broadcast table and read by
+            // all; every instance keeps its own copy, so only write what each of them sees
 } leat_state_kind;
 
 typedef struct leat_declare leat_declare; // opaque
@@ -130,7 +133,9 @@ typedef struct leat_declare_api {
 
 // -- what it is given at run time
 
-// A column of the batch that the row is part of. Values: i64 and instants int64_t, f64 double, BOOLEAN uint8_t, text leat_column_text.
+// A column of the batch that the row is part of. Values: i64 and instants int64_t, f64 double, BOOLEAN uint8_t, text leat_column_text,
+// arrays leat_cell. TINYINT, SMALLINT, DATE (days) and TIME (ms) are given as INT. Types that this header does not know: type 0,
+// no values. An EXPRESSION of which any number is wanted never is a DECIMAL: it is given as DOUBLE.
 typedef struct leat_column_text {
     const char *bytes;
     size_t size;
@@ -169,7 +174,9 @@ typedef struct leat_context_api {
     leat_cell (*key)(leat_context *context, uint32_t i); // of the current row or timer
     leat_cell (*scalar)(leat_context *context, uint32_t parameter);
     int32_t (*descriptor)(leat_context *context, uint32_t parameter, uint32_t i);
-    // Value state. read: the cell, `set` 0 at first (or expired); write: the same cell, to be changed in place by i64 and f64 types.
+    // Value state. read: the cell, `set` 0 at first (or expired), good until the state is next changed; write: the same cell, never
+    // NULL, to be changed in place by i64 and f64 types: assign the value and `set`, nothing else. Without memory the rule stops after
+    // the call, so what put, list_add, map_put and timer_set return need not be looked at.
     const leat_cell *(*read)(leat_context *context, uint32_t state);
     leat_cell *(*write)(leat_context *context, uint32_t state);
     int (*put)(leat_context *context, uint32_t state, leat_cell value); // any type; copies text
@@ -180,7 +187,8 @@ typedef struct leat_context_api {
     leat_cell (*list_get)(leat_context *context, uint32_t state, uint32_t index);
     int (*list_add)(leat_context *context, uint32_t state, leat_cell value);
     void (*list_remove)(leat_context *context, uint32_t state, uint32_t index);
-    // Map state. map_next: iterates in order of adding; *iterator starts at 0; returns 0 at the end.
+    // Map state. map_next: iterates in order of adding; *iterator starts at 0; returns 0 at the end. Removing on the way is allowed,
+    // putting a new key is not.
     leat_cell (*map_get)(leat_context *context, uint32_t state, leat_cell key);
     int (*map_put)(leat_context *context, uint32_t state, leat_cell key, leat_cell value);
     void (*map_remove)(leat_context *context, uint32_t state, leat_cell key);
@@ -194,13 +202,20 @@ typedef struct leat_context_api {
     // Emits a row: `count` cells for the columns declared for that output. Its event time is the row's or the timer's.
     void (*emit)(leat_context *context, uint32_t output, const leat_cell *cells, uint32_t count);
     void (*fail)(leat_context *context, const char *message);
-    void *reserved[16];
+    int32_t (*column)(leat_context *context, uint32_t table,
+                      const char *name); // of the table's columns as leat_row sees them; -1: none
+    void *reserved[15];
 } leat_context_api;
 
 struct leat_context {
     const leat_context_api *api;
     void *self; // instance_size bytes of the function, cleared before open
     // leat's own fields follow
+};
+
+enum {
+    // Processing-time timers do not count the time in which the agent was down. Use named ones: their times move at a restart.
+    LEAT_FUNCTION_SKIP_DOWNTIME = 1
 };
 
 typedef struct leat_process_function {
@@ -216,7 +231,8 @@ typedef struct leat_process_function {
     int (*process)(leat_context *context, const leat_row *row);
     int (*timer)(leat_context *context, const leat_timer *timer); // optional
     void (*close)(leat_context *context);                         // optional
-    void *reserved[8];
+    uint64_t flags;                                               // LEAT_FUNCTION_...
+    void *reserved[7];
 } leat_process_function;
 
 typedef struct leat_library {

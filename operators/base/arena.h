@@ -34,10 +34,10 @@ static inline void *leat_arena_alloc_aligned(leat_arena *arena, size_t size, siz
     }
     return leat_arena_slow(arena, size, alignment);
 }
-// 8-byte aligned, not cleared.
+// Aligned for any type, not cleared.
 static inline void *leat_arena_alloc(leat_arena *arena, size_t size)
 {
-    return leat_arena_alloc_aligned(arena, size, 8);
+    return leat_arena_alloc_aligned(arena, size, _Alignof(max_align_t));
 }
 void *leat_arena_calloc(leat_arena *arena, size_t size);
 #define leat_arena_new(arena, type) ((type *)leat_arena_calloc((arena), sizeof(type)))

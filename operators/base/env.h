@@ -50,7 +50,7 @@ typedef struct leat_env_ops {
     // Reads up to size at offset; out_read < size only at the end of the file.
     leat_code (*pread)(leat_file *file, void *bytes, size_t size, uint64_t offset, size_t *out_read,
                        leat_error *out_error);
-    // Writes all of it or fails.
+    // Writes all of it or fails. "/dev/stdout" and "/dev/stderr" are our own streams and take bytes in sequence, whatever the offset.
     leat_code (*pwrite)(leat_file *file, const void *bytes, size_t size, uint64_t offset, leat_error *out_error);
     // Blocking sequential read (pipes, ttys, stdin); 0 bytes means the end.
     leat_code (*read)(leat_file *file, void *bytes, size_t size, size_t *out_read, leat_error *out_error);

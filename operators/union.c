@@ -1,0 +1,44 @@
+// Any number of inputs of the same columns become one stream, in the order in which their batches arrive. Who runs the operator has
+// combined their watermarks already.
+#include "operators/core/operator.h"
+#include "operators/core/spec.h"
+
+static leat_code open_operator(leat_operator *base, leat_error *out_error)
+{
+    const leat_operator_context *context = base->context;
+    const leat_schema *output = context->outputs[0];
+    for (unsigned i = 0; i < context->input_count; i++) {
+        const leat_schema *input = context->inputs[i];
+        if (input->count != output->count)
+            return leat_error_set(out_error, LEAT_E_INVALID,
+                                  "expected %u columns in every input of a union, found %u in input %u", output->count,
+                                  input->count, i + 1);
+    }
+    return LEAT_OK;
+}
+
+// Columns go by their places; names are those of the output.
+static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
+{
+    (void)input, (void)out_error;
+    leat_operator_context *context = base->context;
+    if (batch->schema == context->outputs[0] || !batch->selected) {
+        context->emit(context, 0, batch);
+        return LEAT_OK;
+    }
+    leat_batch *renamed = leat_batch_derive(context->pool, batch);
+    renamed->schema = context->outputs[0];
+    context->emit(context, 0, renamed);
+    leat_batch_unref(renamed);
+    return LEAT_OK;
+}
+
+static void close_operator(leat_operator *base) { (void)base; }
+
+const leat_operator_ops leat_operator_union_ops = {
+    .name = "union",
+    .instance_size = sizeof(leat_operator),
+    .open = open_operator,
+    .on_batch = on_batch,
+    .close = close_operator,
+};

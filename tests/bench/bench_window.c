@@ -1,0 +1,356 @@
+// Windows against the best loop written by hand, in one program and one run: performance.md 4, targets 1 to 4.
+//
+// Rows: random integer keys, doubles, a simulated second every million rows, a watermark before every row. Tumbling windows of
+// ten seconds: AVG, MIN, MAX, COUNT. By hand: one table with open addressing and the four sums in the entry; the same
+// with prefetch; and, as the ceiling, an array indexed by the key. Sessions: gap of five times a key's mean distance.
+//
+// Usage: bench_window [million rows per run [only this number of keys]]
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "firmware-agent/platform/env_posix.h"
+#include "operators/base/hash.h"
+#include "tests/unit/operators/aggregates.h"
+
+enum { ROWS = LEAT_BATCH_ROWS, SECOND_ROWS = 1 << 20, POOL_ROWS = 1 << 22 };
+static const int64_t WINDOW_MS = 10000;
+
+typedef struct stream {
+    int64_t *keys;     // scattered over 64 bits
+    uint32_t *indexes; // the same, dense: for the loops that need no table
+    double *values;
+    uint64_t rows; // of a run
+    uint64_t key_count;
+} stream;
+
+static double now_seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static int64_t time_of(uint64_t row) { return (int64_t)(row * 1000 / SECOND_ROWS); }
+
+static stream make_stream(uint64_t key_count, uint64_t rows)
+{
+    stream s = {.keys = malloc(POOL_ROWS * sizeof(int64_t)),
+                .indexes = malloc(POOL_ROWS * sizeof(uint32_t)),
+                .values = malloc(POOL_ROWS * sizeof(double)),
+                .rows = rows,
+                .key_count = key_count};
+    uint64_t x = 88172645463325252ULL;
+    for (uint64_t i = 0; i < POOL_ROWS; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        s.indexes[i] = (uint32_t)(x % key_count);
+        s.keys[i] = (int64_t)leat_hash_mix(s.indexes[i] + 1);
+        s.values[i] = (double)(x >> 40);
+    }
+    return s;
+}
+
+static void free_stream(stream *s)
+{
+    free(s->keys);
+    free(s->indexes);
+    free(s->values);
+}
+
+// ---- by hand
+
+typedef struct hand_entry {
+    int64_t key; // 0: empty
+    int64_t count;
+    double sum, min, max;
+} hand_entry;
+
+static volatile double sink;
+
+static inline void hand_add(hand_entry *e, double value)
+{
+    if (e->count == 0) {
+        e->min = e->max = value;
+    } else {
+        e->min = value < e->min ? value : e->min;
+        e->max = value > e->max ? value : e->max;
+    }
+    e->count++;
+    e->sum += value;
+}
+
+static double hand_flush(hand_entry *table, uint64_t size, double *out)
+{
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < size; i++)
+        if (table[i].count) {
+            out[n++ & 1023] = table[i].sum / (double)table[i].count + table[i].min + table[i].max;
+            table[i].count = 0;
+            table[i].sum = 0;
+        }
+    return out[0];
+}
+
+static inline uint64_t place_of(int64_t key, uint64_t mask) { return ((uint64_t)key * 0x9e3779b97f4a7c15ULL >> 32) & mask; }
+
+static double hand_hash(const stream *s, bool prefetch)
+{
+    uint64_t size = 16;
+    while (size < s->key_count * 2)
+        size *= 2;
+    hand_entry *table = calloc(size, sizeof *table);
+    double out[1024], begin = now_seconds();
+    int64_t end = WINDOW_MS;
+    for (uint64_t at = 0; at < s->rows; at += ROWS) {
+        const int64_t *keys = s->keys + at % POOL_ROWS;
+        const double *values = s->values + at % POOL_ROWS;
+        if (time_of(at) >= end) {
+            sink = hand_flush(table, size, out);
+            end += WINDOW_MS;
+        }
+        for (uint32_t i = 0; i < ROWS; i++) {
+            if (prefetch && i + 24 < ROWS)
+                __builtin_prefetch(&table[place_of(keys[i + 24], size - 1)], 1);
+            uint64_t place = place_of(keys[i], size - 1);
+            while (table[place].key != keys[i] && table[place].key)
+                place = (place + 1) & (size - 1);
+            table[place].key = keys[i];
+            hand_add(&table[place], values[i]);
+        }
+    }
+    double seconds = now_seconds() - begin;
+    free(table);
+    return (double)s->rows / seconds / 1e6;
+}
+
+static double hand_dense(const stream *s)
+{
+    hand_entry *table = calloc(s->key_count, sizeof *table);
+    double out[1024], begin = now_seconds();
+    int64_t end = WINDOW_MS;
+    for (uint64_t at = 0; at < s->rows; at += ROWS) {
+        const uint32_t *keys = s->indexes + at % POOL_ROWS;
+        const double *values = s->values + at % POOL_ROWS;
+        if (time_of(at) >= end) {
+            sink = hand_flush(table, s->key_count, out);
+            end += WINDOW_MS;
+        }
+        for (uint32_t i = 0; i < ROWS; i++) {
+            if (s->key_count > 100000 && i + 24 < ROWS)
+                __builtin_prefetch(&table[keys[i + 24]], 1);
+            hand_add(&table[keys[i]], values[i]);
+        }
+    }
+    double seconds = now_seconds() - begin;
+    free(table);
+    return (double)s->rows / seconds / 1e6;
+}
+
+typedef struct hand_session {
+    int64_t last, count;
+    double sum, min, max;
+} hand_session;
+
+static double hand_sessions(const stream *s, int64_t gap)
+{
+    hand_session *table = calloc(s->key_count, sizeof *table);
+    double closed = 0, begin = now_seconds();
+    for (uint64_t at = 0; at < s->rows; at += ROWS) {
+        const uint32_t *keys = s->indexes + at % POOL_ROWS;
+        const double *values = s->values + at % POOL_ROWS;
+        for (uint32_t i = 0; i < ROWS; i++) {
+            if (s->key_count > 100000 && i + 24 < ROWS)
+                __builtin_prefetch(&table[keys[i + 24]], 1);
+            hand_session *e = &table[keys[i]];
+            int64_t time = time_of(at + i);
+            if (e->count && time - e->last > gap) {
+                closed += e->sum / (double)e->count + e->min + e->max;
+                e->count = 0;
+                e->sum = 0;
+            }
+            double value = values[i];
+            e->min = e->count && e->min < value ? e->min : value;
+            e->max = e->count && e->max > value ? e->max : value;
+            e->last = time;
+            e->count++;
+            e->sum += value;
+        }
+    }
+    double seconds = now_seconds() - begin;
+    sink = closed;
+    free(table);
+    return (double)s->rows / seconds / 1e6;
+}
+
+// ---- the engine
+
+typedef struct engine {
+    leat_env *env;
+    leat_arena arena;
+    leat_budget budget;
+    leat_drops drops;
+    leat_batch_pool *pool;
+    leat_operator_context context;
+    leat_operator *instance;
+    const leat_schema *inputs[1], *outputs[1];
+    uint64_t results;
+    uint8_t *stored; // where snapshots are copied to
+    size_t stored_size, stored_most;
+} engine;
+
+static engine *self; // of the run
+
+static void emit(leat_operator_context *context, unsigned output, leat_batch *batch)
+{
+    (void)context, (void)output;
+    self->results += batch->selected;
+}
+static void wake_at(leat_operator_context *context, int64_t ms) { (void)context, (void)ms; }
+
+enum { STORED_ROOM = 256 << 20 };
+static void put(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key, leat_slice value)
+{
+    (void)snapshot, (void)table, (void)group;
+    if (self->stored_size + key.size + value.size > STORED_ROOM)
+        abort();
+    memcpy(self->stored + self->stored_size, key.data, key.size);
+    memcpy(self->stored + self->stored_size + key.size, value.data, value.size);
+    self->stored_size += key.size + value.size;
+}
+static void put_removal(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key)
+{
+    put(snapshot, table, group, key, (leat_slice){"", 0});
+}
+
+static void must(leat_code code, const leat_error *error)
+{
+    if (code == LEAT_OK)
+        return;
+    fprintf(stderr, "%s\n", error->message);
+    exit(1);
+}
+
+static const leat_schema *make_schema(leat_arena *arena, const char *const *names, const leat_kind *kinds, uint32_t count)
+{
+    leat_field *fields = leat_arena_array(arena, leat_field, count);
+    for (uint32_t i = 0; i < count; i++)
+        fields[i] = (leat_field){leat_slice_text(names[i]), leat_type_of(kinds[i])};
+    leat_schema *schema = leat_arena_new(arena, leat_schema);
+    *schema = (leat_schema){.count = count, .fields = fields, .rowtime = -1, .proctime = -1};
+    return schema;
+}
+
+static void engine_open(engine *e, const char *name, leat_window window)
+{
+    static const char *const in_names[] = {"k", "v"};
+    static const leat_kind in_kinds[] = {LEAT_KIND_BIGINT, LEAT_KIND_DOUBLE};
+    static const char *const out_names[] = {"k", "a", "b", "c", "d", "window_start", "window_end", "window_time"};
+    static const leat_kind out_kinds[] = {LEAT_KIND_BIGINT, LEAT_KIND_DOUBLE, LEAT_KIND_DOUBLE, LEAT_KIND_DOUBLE,
+                                          LEAT_KIND_BIGINT, LEAT_KIND_TIMESTAMP, LEAT_KIND_TIMESTAMP, LEAT_KIND_TIMESTAMP};
+    static const uint32_t key_columns[] = {0};
+    leat_error error;
+    *e = (engine){.env = leat_env_posix(0), .stored = malloc(STORED_ROOM)};
+    self = e;
+    leat_arena_init(&e->arena, e->env, 1 << 16);
+    leat_budget_init(&e->budget, e->env, 0);
+    must(leat_batch_pool_create(e->env, 64 << 20, &e->pool, &error), &error);
+    e->inputs[0] = make_schema(&e->arena, in_names, in_kinds, 2);
+    e->outputs[0] = make_schema(&e->arena, out_names, out_kinds, 8);
+    aggregates set = aggregates_make(&e->arena, e->inputs[0], "AVG(v) MIN(v) MAX(v) COUNT(v)", false);
+    leat_window_aggregate_spec *spec = leat_arena_new(&e->arena, leat_window_aggregate_spec);
+    *spec = (leat_window_aggregate_spec){.window = window, .key_count = 1, .key_columns = key_columns, .accumulators = set.set,
+                                         .aggregate_count = 4, .keep_watermark = true};
+    e->context = (leat_operator_context){.env = e->env, .spec = spec, .inputs = e->inputs, .outputs = e->outputs, .pool = e->pool,
+                                         .input_count = 1, .output_count = 1, .arena = &e->arena, .budget = &e->budget,
+                                         .drops = &e->drops, .parallelism = 1, .watermark_ms = LEAT_TIME_NONE, .emit = emit,
+                                         .wake_at = wake_at};
+    const leat_operator_ops *ops = leat_operator_find(name);
+    e->instance = leat_env_calloc(e->env, ops->instance_size);
+    e->instance->ops = ops;
+    e->instance->context = &e->context;
+    must(ops->open(e->instance, &error), &error);
+    must(ops->ready(e->instance, false, &error), &error);
+}
+
+static void engine_close(engine *e)
+{
+    e->instance->ops->close(e->instance);
+    leat_env_free(e->env, e->instance, e->instance->ops->instance_size);
+    leat_batch_pool_destroy(e->pool);
+    leat_arena_fini(&e->arena);
+    free(e->stored);
+}
+
+static void take_snapshot(engine *e)
+{
+    leat_snapshot snapshot = {.put = put, .remove = put_removal};
+    e->stored_size = 0;
+    e->instance->ops->snapshot(e->instance, &snapshot);
+    if (e->stored_size > e->stored_most)
+        e->stored_most = e->stored_size;
+}
+
+// Million rows a second of thread time, without the time in which the rows are made.
+static double engine_run(const stream *s, const char *name, leat_window window, bool snapshots)
+{
+    engine e;
+    engine_open(&e, name, window);
+    leat_batch *batch = leat_batch_get_rows(e.pool, e.inputs[0], ROWS);
+    batch->watermark = leat_arena_alloc(&batch->arena, ROWS * sizeof(int64_t));
+    batch->count = batch->selected = ROWS;
+    batch->columns[0].nulls = batch->columns[1].nulls = NULL;
+    memset(batch->cause, 0, ROWS * sizeof *batch->cause);
+    double seconds = 0;
+    leat_error error;
+    for (uint64_t at = 0; at < s->rows; at += ROWS) {
+        batch->columns[0].i64 = s->keys + at % POOL_ROWS;
+        batch->columns[1].f64 = s->values + at % POOL_ROWS;
+        for (uint32_t i = 0; i < ROWS; i++) {
+            batch->event_ms[i] = time_of(at + i);
+            batch->watermark[i] = at + i ? time_of(at + i - 1) - 1 : LEAT_TIME_NONE;
+        }
+        batch->watermark_after = time_of(at + ROWS - 1) - 1;
+        double begin = now_seconds();
+        must(e.instance->ops->on_batch(e.instance, 0, batch, &error), &error);
+        if (snapshots && at % SECOND_ROWS == SECOND_ROWS - ROWS)
+            take_snapshot(&e);
+        seconds += now_seconds() - begin;
+    }
+    leat_batch_unref(batch);
+    engine_close(&e);
+    return (double)s->rows / seconds / 1e6;
+}
+
+static double best(double a, double b) { return a > b ? a : b; }
+
+int main(int argc, char **argv)
+{
+    uint64_t rows = (argc > 1 ? strtoull(argv[1], NULL, 10) : 24) * SECOND_ROWS;
+    static const uint64_t key_counts[] = {100, 10000, 1000000};
+    printf("%9s | %9s %9s | %9s %6s %6s | %9s %6s | %9s %9s %6s\n", "keys", "hash", "dense", "tumble", "/hash", "/dense", "snapshots",
+           "/without", "sessions", "by hand", "ratio");
+    uint64_t only = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+    for (unsigned i = 0; i < 3; i++) {
+        if (only && only != key_counts[i])
+            continue;
+        stream s = make_stream(key_counts[i], rows);
+        leat_window tumble = {.kind = LEAT_WINDOW_TUMBLE, .size_ms = WINDOW_MS, .time_column = -1};
+        int64_t gap = (int64_t)(5 * key_counts[i] * 1000 / SECOND_ROWS) + 2;
+        leat_window session = {.kind = LEAT_WINDOW_SESSION, .gap_ms = gap, .time_column = -1};
+        double hash = 0, dense = 0, window = 0, stored = 0, hand = 0, sessions = 0;
+        for (unsigned round = 0; round < 3; round++) {
+            hash = best(hash, best(hand_hash(&s, false), hand_hash(&s, true)));
+            dense = best(dense, hand_dense(&s));
+            window = best(window, engine_run(&s, "window_time", tumble, false));
+            stored = best(stored, engine_run(&s, "window_time", tumble, true));
+            hand = best(hand, hand_sessions(&s, gap));
+            sessions = best(sessions, engine_run(&s, "window_session", session, false));
+        }
+        printf("%9llu | %9.1f %9.1f | %9.1f %6.2f %6.2f | %9.1f %8.2f | %9.1f %9.1f %6.2f\n", (unsigned long long)key_counts[i], hash,
+               dense, window, window / hash, window / dense, stored, stored / window, sessions, hand, sessions / hand);
+        fflush(stdout);
+        free_stream(&s);
+    }
+    return 0;
+}
