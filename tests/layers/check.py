@@ -68,7 +68,10 @@ EXTRA_HEADERS = [
     ("drivers/*/mqtt*", ["MQTTAsync.h", "MQTTClientPersistence.h", "MQTTProperties.h", "MQTTReasonCodes.h",
                          "MQTTSubscribeOpts.h", "pthread.h"],
      "paho: its callbacks come on its own threads and need a lock"),
+    ("drivers/bus/mqtt_link.c", ["sys/socket.h"], "shutdown: the only way to keep paho from acknowledging a message"),
     ("drivers/*/modbus*", ["modbus/*", "modbus.h", "termios.h", "sys/time.h"], "libmodbus and its serial settings"),
+    ("drivers/bus/modbus_socket.c", ["netdb.h", "netinet/*", "poll.h", "sys/socket.h", "unistd.h"],
+     "connects for libmodbus, which cannot do it within a time limit"),
     ("firmware-agent/checkpoint/*", ["lmdb.h"], "LMDB is used in this folder only"),
     ("firmware-agent/*", ["pthread.h", "semaphore.h", "sched.h", "signal.h"], "the only folder with threads"),
     ("firmware-agent/*", ["dlfcn.h"], "loads drivers and owners' functions"),
@@ -107,6 +110,7 @@ EXTRA_CALLS = [
     ("operators/base/error.c", ["fprintf", "fputs"], "the last words of a broken invariant, before abort"),
     ("operators/base/arena.c", ["fprintf", "fputs"], "the last words of an exhausted arena, before abort"),
     ("drivers/*/mqtt*", ["free"], "what paho hands over"),
+    ("drivers/bus/modbus_socket.c", ["socket"], "connects for libmodbus, which cannot do it within a time limit"),
 ]
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.M)

@@ -1,0 +1,338 @@
+#include "firmware-agent/flow/flow.h"
+
+#include <string.h>
+
+#include "firmware-agent/flow/task.h"
+
+// ---- life
+
+leat_code leat_flow_create(const leat_flow_setup *setup, leat_flow **out_flow, leat_error *out_error)
+{
+    leat_flow *flow = leat_env_calloc(setup->env, sizeof *flow);
+    if (!flow)
+        return leat_error_set(out_error, LEAT_E_MEMORY, "no memory for the flow");
+    flow->setup = *setup;
+    if (flow->setup.batch_rows == 0 || flow->setup.batch_rows > LEAT_BATCH_ROWS)
+        flow->setup.batch_rows = LEAT_BATCH_ROWS;
+    leat_arena_init(&flow->arena, setup->env, 16384);
+    leat_code code = leat_graph_build(flow, out_error);
+    if (code != LEAT_OK) {
+        leat_flow_destroy(flow);
+        return code;
+    }
+    atomic_store(&flow->tasks_left, flow->task_count);
+    *out_flow = flow;
+    return LEAT_OK;
+}
+
+static void destroy_channels(leat_task *task)
+{
+    leat_env *env = task->flow->setup.env;
+    for (uint32_t i = 0; i < task->output_count; i++) {
+        leat_channel *channel = task->outputs[i];
+        for (uint32_t k = 0; k < channel->pending_count; k++)
+            leat_batch_unref(channel->pending[k]);
+        leat_env_free(env, channel->pending, channel->pending_capacity * sizeof *channel->pending);
+        for (leat_batch *batch; (batch = leat_ring_pop(&channel->ring));)
+            leat_batch_unref(batch);
+    }
+}
+
+static void destroy_node(leat_flow_node *node)
+{
+    if (node->operator && node->operator->ops->close)
+        node->operator->ops->close(node->operator);
+    if (node->source)
+        leat_source_state_destroy(node);
+    if (node->sink)
+        leat_sink_state_destroy(node);
+    leat_arena_fini(&node->arena);
+}
+
+void leat_flow_destroy(leat_flow *flow)
+{
+    if (!flow)
+        return;
+    leat_flow_stop(flow);
+    for (uint32_t t = 0; flow->tasks && t < flow->task_count; t++)
+        if (flow->tasks[t].flow)
+            destroy_channels(&flow->tasks[t]);
+    for (uint32_t t = 0; flow->tasks && t < flow->task_count; t++)
+        for (uint32_t i = 0; i < flow->tasks[t].node_count; i++)
+            if (flow->tasks[t].nodes[i].plan)
+                destroy_node(&flow->tasks[t].nodes[i]);
+    // Batches of one task may hang in another's operators: pools go last.
+    for (uint32_t t = 0; flow->tasks && t < flow->task_count; t++)
+        if (flow->tasks[t].pool)
+            leat_batch_pool_destroy(flow->tasks[t].pool);
+    leat_env *env = flow->setup.env;
+    leat_arena_fini(&flow->arena);
+    leat_env_free(env, flow, sizeof *flow);
+}
+
+// ---- restore
+
+static leat_flow_node *instance_of(leat_flow *flow, uint32_t node, uint32_t instance)
+{
+    leat_flow_node *first = flow->by_node[node];
+    leat_task *task = first->task + instance;
+    return &task->nodes[first - first->task->nodes];
+}
+
+static int64_t read_i64(leat_slice bytes)
+{
+    int64_t value = LEAT_TIME_NONE;
+    if (bytes.size >= sizeof value)
+        memcpy(&value, bytes.data, sizeof value);
+    return value;
+}
+
+static void note_stale(leat_flow *flow, uint32_t node, uint8_t table, leat_slice key)
+{
+    leat_flow_stale *stale = leat_arena_new(&flow->arena, leat_flow_stale);
+    if (key.size != sizeof stale->key)
+        return;
+    stale->next = flow->by_node[node]->stale;
+    stale->table = table;
+    memcpy(stale->key, key.data, key.size);
+    flow->by_node[node]->stale = stale;
+}
+
+static void restore_watermark(leat_flow *flow, uint32_t node, leat_slice key, leat_slice value)
+{
+    int64_t instance = read_i64(key);
+    if (instance < 0 || instance >= (int64_t)flow->instances[node])
+        note_stale(flow, node, LEAT_FLOW_TABLE_WATERMARK, key);
+    for (uint32_t i = 0; i < flow->instances[node]; i++) {
+        leat_flow_node *target = instance_of(flow, node, i);
+        // At another parallelism every instance takes the lowest that was kept.
+        int64_t watermark_ms = read_i64(value);
+        bool exact = instance == (int64_t)i;
+        if (!exact && (target->saved_ms != LEAT_TIME_NONE ||
+                       (target->context.watermark_ms != LEAT_TIME_NONE && target->context.watermark_ms <= watermark_ms)))
+            continue;
+        target->context.watermark_ms = watermark_ms;
+        atomic_store(&target->watermark_ms, watermark_ms);
+        if (exact)
+            target->saved_ms = watermark_ms;
+    }
+}
+
+static void restore_channel(leat_flow *flow, uint32_t node, leat_slice key, leat_slice value)
+{
+    uint64_t identity = (uint64_t)read_i64(key);
+    bool known = false;
+    for (uint32_t i = 0; i < flow->instances[node] && value.size >= 9; i++) {
+        leat_task *task = instance_of(flow, node, i)->task;
+        for (uint32_t k = 0; k < task->input_count; k++) {
+            if (task->inputs[k]->identity != identity)
+                continue;
+            known = true;
+            uint8_t status = (uint8_t)value.data[8];
+            task->inputs[k]->saved_ms = read_i64(value);
+            task->inputs[k]->saved_status = status;
+            task->valve.channels[k] = (leat_valve_channel){
+                .watermark_ms = read_i64(value), .active = status & 1, .aligned = (status >> 1) & 1};
+        }
+    }
+    if (!known)
+        note_stale(flow, node, LEAT_FLOW_TABLE_CHANNEL, key);
+}
+
+static leat_code restore_operator(leat_flow *flow, uint32_t node, uint8_t table, uint32_t group, leat_slice key,
+                                  leat_slice value, leat_error *out_error)
+{
+    leat_code code = LEAT_OK;
+    for (uint32_t i = 0; i < flow->instances[node] && code == LEAT_OK; i++) {
+        leat_flow_node *target = instance_of(flow, node, i);
+        bool owned = group == LEAT_GROUP_OPERATOR || leat_operator_owns(&target->context, group);
+        if (!target->operator || !target->operator->ops->restore || !owned)
+            continue;
+        code = target->operator->ops->restore(target->operator, table, group, key, value, out_error);
+    }
+    return code;
+}
+
+leat_code leat_flow_restore(leat_flow *flow, uint32_t node, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
+                            leat_error *out_error)
+{
+    LEAT_ASSERT(node < flow->setup.plan->node_count);
+    switch (table) {
+    case LEAT_FLOW_TABLE_WATERMARK: restore_watermark(flow, node, key, value); return LEAT_OK;
+    case LEAT_FLOW_TABLE_CHANNEL: restore_channel(flow, node, key, value); return LEAT_OK;
+    case LEAT_FLOW_TABLE_GENERATOR:
+        if (flow->by_node[node]->source)
+            leat_source_restore(flow->by_node[node], value);
+        return LEAT_OK;
+    case LEAT_FLOW_TABLE_SEQUENCE:
+        if (flow->by_node[node]->sink)
+            leat_sink_restore(flow->by_node[node], value);
+        return LEAT_OK;
+    default: return restore_operator(flow, node, table, group, key, value, out_error);
+    }
+}
+
+// Generators, valves and watermarks start anew, as Flink's do after a savepoint; operators keep what they declared.
+static void forget_watermarks(leat_flow *flow)
+{
+    for (uint32_t t = 0; t < flow->task_count; t++) {
+        leat_task *task = &flow->tasks[t];
+        leat_valve_init(&task->valve, &flow->arena, task->input_count);
+        for (uint32_t i = 0; i < task->node_count; i++) {
+            task->nodes[i].context.watermark_ms = LEAT_TIME_NONE;
+            atomic_store(&task->nodes[i].watermark_ms, LEAT_TIME_NONE);
+            if (task->nodes[i].source)
+                leat_source_forget(&task->nodes[i]);
+        }
+    }
+}
+
+static void restore_valve(leat_task *task)
+{
+    leat_valve *valve = &task->valve;
+    bool active = task->input_count == 0;
+    // With one input rows pass by the valve, which then only knows the status.
+    if (task->input_count > 1)
+        valve->last_ms = task->nodes[0].context.watermark_ms;
+    for (uint32_t i = 0; i < task->input_count; i++)
+        active |= valve->channels[i].active;
+    valve->idle = !active;
+}
+
+leat_code leat_flow_ready(leat_flow *flow, bool restored, bool savepoint, leat_error *out_error)
+{
+    leat_code code = LEAT_OK;
+    if (savepoint)
+        forget_watermarks(flow);
+    for (uint32_t t = 0; t < flow->task_count && code == LEAT_OK; t++) {
+        leat_task *task = &flow->tasks[t];
+        if (restored && !savepoint)
+            restore_valve(task);
+        for (uint32_t i = 0; i < task->node_count && code == LEAT_OK; i++) {
+            leat_operator *operator = task->nodes[i].operator;
+            if (operator && operator->ops->ready)
+                code = operator->ops->ready(operator, restored, out_error);
+        }
+    }
+    return code;
+}
+
+// ---- running
+
+leat_code leat_flow_start(leat_flow *flow, leat_error *out_error)
+{
+    return leat_workers_start(flow, out_error);
+}
+
+leat_code leat_flow_step(leat_flow *flow, int64_t *out_wait_ms, leat_error *out_error)
+{
+    bool moved = true;
+    while (moved && !atomic_load(&flow->failed)) {
+        moved = false;
+        for (uint32_t t = 0; t < flow->task_count; t++) {
+            leat_task *task = &flow->tasks[t];
+            atomic_exchange(&task->state, TASK_RUNNING);
+            moved |= leat_task_step(task) == LEAT_STEP_MORE;
+            // Somebody handed it an element, or room, while others ran.
+            moved |= atomic_exchange(&task->state, TASK_RESTING) == TASK_AGAIN;
+        }
+        for (uint32_t t = 0; t < flow->task_count && !moved; t++)
+            moved = atomic_load(&flow->tasks[t].state) == TASK_QUEUED;
+    }
+    int64_t wake_ms = INT64_MAX, now_ms = flow->setup.ports->now_ms(flow->setup.ports);
+    for (uint32_t t = 0; t < flow->task_count; t++) {
+        leat_task *task = &flow->tasks[t];
+        if (task->failed) {
+            if (out_error)
+                *out_error = task->error;
+            return task->error.code;
+        }
+        int64_t wanted = atomic_load(&task->wake_ms);
+        wake_ms = wanted < wake_ms ? wanted : wake_ms;
+    }
+    *out_wait_ms = wake_ms == INT64_MAX ? -1 : wake_ms > now_ms ? wake_ms - now_ms : 0;
+    return LEAT_OK;
+}
+
+void leat_flow_wake_source(leat_flow *flow, uint32_t source)
+{
+    if (flow->sources[source])
+        leat_task_notify(flow->sources[source]->task);
+}
+
+void leat_flow_wake_sink(leat_flow *flow, uint32_t sink)
+{
+    if (flow->sinks[sink])
+        leat_task_notify(flow->sinks[sink]->task);
+}
+
+static void wake_sources(leat_flow *flow)
+{
+    for (uint32_t i = 0; i < flow->setup.plan->source_count; i++)
+        leat_flow_wake_source(flow, i);
+}
+
+void leat_flow_barrier(leat_flow *flow, uint64_t id)
+{
+    atomic_store(&flow->barrier_left, flow->task_count);
+    atomic_store(&flow->barrier_request, id);
+    wake_sources(flow);
+}
+
+void leat_flow_end_sources(leat_flow *flow, bool drain)
+{
+    atomic_store(&flow->drain, drain);
+    atomic_store(&flow->end_sources, true);
+    wake_sources(flow);
+}
+
+void leat_flow_stop(leat_flow *flow)
+{
+    leat_workers_stop(flow);
+}
+
+// ---- figures
+
+void leat_flow_measure(const leat_flow *flow, uint32_t node, leat_flow_figures *out_figures)
+{
+    *out_figures = (leat_flow_figures){.watermark_ms = INT64_MAX};
+    for (uint32_t i = 0; i < flow->instances[node]; i++) {
+        leat_flow_node *instance = instance_of((leat_flow *)flow, node, i);
+        out_figures->rows_in += atomic_load(&instance->rows_in);
+        out_figures->rows_out += atomic_load(&instance->rows_out);
+        out_figures->batches += atomic_load(&instance->batches);
+        out_figures->state_bytes += atomic_load(&instance->state_bytes);
+        out_figures->state_keys += atomic_load(&instance->state_keys);
+        out_figures->busy_ns += atomic_load(&instance->task->busy_ns);
+        int64_t watermark_ms = atomic_load(&instance->watermark_ms);
+        if (watermark_ms < out_figures->watermark_ms)
+            out_figures->watermark_ms = watermark_ms;
+        uint32_t fill = atomic_load(&instance->task->fill_percent);
+        if (fill > out_figures->ring_fill_percent)
+            out_figures->ring_fill_percent = fill;
+        const char *holder = atomic_load(&instance->task->holder);
+        if (holder && !out_figures->holder)
+            out_figures->holder = holder;
+        out_figures->idle |= instance->source && leat_source_is_idle(instance);
+    }
+}
+
+uint32_t leat_flow_task_count(const leat_flow *flow)
+{
+    return flow->task_count;
+}
+
+void leat_flow_task_print(const leat_flow *flow, uint32_t index, leat_writer *out)
+{
+    const leat_task *task = &flow->tasks[index];
+    leat_write_format(out, "task %u:", index);
+    for (uint32_t i = 0; i < task->node_count; i++)
+        leat_write_format(out, "%s %s", i ? " ->" : "", task->nodes[i].plan->uid);
+    if (task->nodes[0].parallelism > 1)
+        leat_write_format(out, " [%u of %u]", task->nodes[0].instance + 1, task->nodes[0].parallelism);
+}
+
+uint64_t leat_flow_heartbeat(const leat_flow *flow)
+{
+    return leat_workers_heartbeat(flow);
+}

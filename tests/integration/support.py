@@ -1,0 +1,133 @@
+"""Real parts for the integration tests: the built agent, brokers, ports, waiting for conditions. Every process is ended by its id."""
+
+import atexit
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+LEAT = pathlib.Path(os.environ.get("LEAT", pathlib.Path(__file__).resolve().parents[2] / "build" / "leat"))
+DEADLINE_S = 120
+_children = []
+
+
+@atexit.register
+def _end_children():
+    for child in _children:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(condition, what, seconds=DEADLINE_S):
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+def start(command, log):
+    with open(log, "ab") as sink:
+        child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+    _children.append(child)
+    return child
+
+
+def end(child, how=signal.SIGTERM, seconds=60):
+    if child.poll() is None:
+        child.send_signal(how)
+        child.wait(seconds)
+    return child.returncode
+
+
+def leat(*arguments, cwd=None):
+    return subprocess.run([str(LEAT), *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=DEADLINE_S)
+
+
+class Folder:
+    """A folder of its own for one test, removed at the end."""
+
+    def __enter__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="leat-test-"))
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Broker:
+    """A mosquitto of its own, with sessions that survive its restart."""
+
+    def __init__(self, folder, name="broker"):
+        self.home = folder / name
+        self.home.mkdir()
+        self.port = free_port()
+        self.config = self.home / "mosquitto.conf"
+        user = "user root\n" if os.geteuid() == 0 else ""
+        self.config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+                               f"persistence_location {self.home}/\nautosave_on_changes true\nautosave_interval 1\n"
+                               f"max_queued_messages 0\nmax_inflight_messages 200\n{user}")
+        self.start()
+
+    def start(self):
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self.child = start([program, "-c", self.config], self.home / "log")
+        wait_for(lambda: answers(self.port), "mosquitto")
+
+    def stop(self, how=signal.SIGTERM):
+        end(self.child, how)
+
+
+class Agent:
+    """The built binary on one gateway file."""
+
+    def __init__(self, gateway, log):
+        self.gateway, self.log = gateway, log
+        self.start()
+
+    def start(self):
+        self.child = start([LEAT, "run", self.gateway], self.log)
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+    def stop(self):
+        return end(self.child)
+
+    def status(self):
+        done = leat("status", self.gateway, "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def text(self):
+        return self.log.read_text() if self.log.exists() else ""
+
+
+def read_lines(path):
+    with open(path) as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def write_lines(path, rows):
+    with open(path, "w") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
