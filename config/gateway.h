@@ -1,0 +1,155 @@
+// What the files of config share while one gateway file is compiled. Private to config/*.c.
+//
+// Order: overrides, agent, functions, detections (named, read when used), sources, sinks (read), rules (read, ordered, planned),
+// sinks (wired), what only the whole shows (warnings, guarantees, fingerprint). Every part goes on after an error.
+#pragma once
+
+#include "config/sql/planner.h"
+#include "config/yaml/settings.h"
+
+typedef struct gateway_field { // where a field of a source was written
+    const leat_yaml_node *key, *value;
+} gateway_field;
+
+typedef struct gateway_source {
+    leat_plan_source plan;
+    const leat_yaml_node *key, *value;
+    uint32_t node; // of the plan, rejected rows are its output 1; UINT32_MAX: the source has errors
+    leat_text_list to;
+    const leat_yaml_node *to_node;
+} gateway_source;
+
+typedef struct gateway_feed { // a stream for a sink
+    const leat_yaml_node *place;
+    const char *stream; // "line_minutes", "line_minutes.late", "boiler"
+    leat_plan_sink_input input;
+    bool failed;
+} gateway_feed;
+
+typedef struct gateway_sink {
+    leat_plan_sink plan;
+    const leat_yaml_node *key, *value;
+    bool failed, fed;
+    uint32_t feed_count, feed_capacity;
+    gateway_feed *feeds;
+} gateway_sink;
+
+enum { PARAMETERS_MAX = 32 };
+
+typedef enum parameter_type {
+    PARAMETER_STREAM,
+    PARAMETER_COLUMNS,
+    PARAMETER_COLUMN,
+    PARAMETER_EXPRESSION,
+    PARAMETER_DURATION,
+    PARAMETER_NUMBER,
+    PARAMETER_TEXT,
+    PARAMETER_CHOICE,
+    PARAMETER_BOOLEAN,
+} parameter_type;
+
+typedef struct detection_parameter {
+    const char *name, *text;
+    parameter_type type;
+    bool required;
+    const leat_yaml_node *default_value; // NULL: SQL's NULL
+    leat_text_list choices;
+    double minimum, maximum; // NUMBER, DURATION in ms; equal: unbounded
+} detection_parameter;
+
+typedef struct detection {
+    const char *name, *text;
+    bool built_in, failed;
+    const leat_yaml_node *sql;
+    uint32_t parameter_count;
+    detection_parameter parameters[PARAMETERS_MAX];
+} detection;
+
+typedef struct gateway_rule {
+    leat_plan_rule plan;
+    const leat_yaml_node *key, *value;
+    const leat_yaml_node *text;   // `sql`, or the detection's
+    const detection *detection;   // NULL: `sql`
+    const leat_yaml_node *detect; // the detection's name in the rule
+    leat_text_list to, late_to;
+    int64_t allowed_lateness_ms, state_ttl_ms;
+    bool unbounded, failed, incomplete;
+    bool late_read;            // somebody reads NAME.late
+    uint32_t dependency_count; // indexes of rules
+    uint32_t *dependencies;
+    enum { RULE_NEW, RULE_VISITED, RULE_DONE } order;
+    leat_rule_result result;
+} gateway_rule;
+
+typedef struct gateway {
+    const leat_compile_options *options;
+    leat_plan *plan;
+    leat_arena *arena; // the plan's
+    leat_report report;
+    leat_settings_reader reader;
+    const leat_yaml_document *document;
+    leat_yaml_node root; // with overrides
+    leat_planner *planner;
+    uint32_t source_count, rule_count, sink_count;
+    gateway_source *sources;
+    gateway_rule *rules;
+    gateway_sink *sinks;
+    const leat_yaml_node *own_detections; // `detections:`
+    uint32_t detection_count, detection_capacity;
+    detection **detections; // read so far
+} gateway;
+
+// "sources", "rules": the mapping at a key of the file; NULL when absent or no mapping (reported).
+const leat_yaml_node *gateway_section(gateway *g, const char *name);
+bool gateway_check_name(gateway *g, const leat_yaml_node *key, const char *what);
+// Diagnostics of SQL at the scalar that holds the text.
+void gateway_report_sql(gateway *g, const leat_yaml_node *scalar, const leat_sql_diagnostics *diagnostics);
+const char *gateway_copy(gateway *g, leat_slice text);
+
+// override.c: --set section.key=value
+void gateway_apply_overrides(gateway *g);
+// agent_settings.c
+extern const leat_settings gateway_agent_settings;
+void gateway_read_agent(gateway *g);
+// fields.c; false when something was reported.
+bool gateway_read_fields(gateway *g, gateway_source *source, gateway_field **out_places);
+void gateway_make_schema(gateway *g, gateway_source *source);
+extern const char *const gateway_field_keys[];
+// Prints the names of types for the manual.
+void gateway_print_types(leat_writer *out);
+// source.c
+extern const leat_settings gateway_source_settings;
+void gateway_read_sources(gateway *g);
+// The format at `format:`; true when there is one or none is needed.
+bool gateway_read_format(gateway *g, const leat_yaml_node *mapping, bool decodes,
+                         const leat_format_description **out_format, const void **out_settings);
+void gateway_unknown_keys(gateway *g, const leat_yaml_node *mapping, const leat_settings_known *known,
+                          const leat_format_description *format);
+void gateway_driver_complains(gateway *g, const leat_yaml_node *mapping, const leat_yaml_node *key,
+                              const leat_error *error);
+// sink.c
+extern const leat_settings gateway_sink_settings;
+void gateway_read_sinks(gateway *g);
+void gateway_feed_sink(gateway *g, const leat_text_list *names, const leat_yaml_node *place, const gateway_feed *feed);
+void gateway_finish_sinks(gateway *g);
+// rule.c
+extern const leat_settings gateway_rule_settings;
+void gateway_read_rules(gateway *g);
+void gateway_plan_rules(gateway *g);
+// order.c: rules in an order in which what a rule reads comes first; cycles are reported and fail.
+void gateway_order_rules(gateway *g, uint32_t *out_order);
+// detections.c
+const detection *gateway_find_detection(gateway *g, const leat_yaml_node *name);
+void gateway_check_detections(gateway *g); // the owner's own, used or not
+// The detection's text with the rule's parameters in it; `time` NULL: not known yet. NULL after reporting.
+leat_sql_script *gateway_bind_detection(gateway *g, gateway_rule *rule, const char *time,
+                                        leat_sql_diagnostics *diagnostics);
+void gateway_report_detection(gateway *g, const gateway_rule *rule, const leat_sql_diagnostics *diagnostics);
+bool gateway_check_parameters(gateway *g, gateway_rule *rule);              // unknown and missing ones
+const char *gateway_stream_parameter(gateway *g, const gateway_rule *rule); // what `from` names; NULL: none
+detection *gateway_read_detection(leat_arena *arena, leat_report *report, const char *name,
+                                  const leat_yaml_node *mapping, const leat_yaml_node *place);
+const char *gateway_parameter_type_name(parameter_type type);
+// guarantee.c
+const char *gateway_guarantee(const leat_plan_source *source, const leat_plan_sink *sink);
+void gateway_compose_guarantees(gateway *g);

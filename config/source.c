@@ -1,0 +1,457 @@
+// `sources:`: drivers with their settings, columns, event time and watermark.
+#include <string.h>
+
+#include "config/gateway.h"
+#include "operators/base/suggest.h"
+
+typedef struct source_settings {
+    const char *driver, *event_time, *watermark_as;
+    int64_t out_of_orderness_ms, idle_ms, future_ms, interval_ms;
+    int32_t ack;
+    leat_text_list to;
+} source_settings;
+
+#define MEMBER(name) offsetof(source_settings, name)
+static const char *const acks[] = {"durable", "fast", NULL};
+static const leat_setting table[] = {
+    {"driver", LEAT_SETTING_TEXT, MEMBER(driver), true, NULL, 0, 0, NULL, "What reads it, such as mqtt or file."},
+    {"event_time", LEAT_SETTING_TEXT, MEMBER(event_time), false, NULL, 0, 0, NULL,
+     "The field that says when a row happened; without it the time of arrival is."},
+    {"watermark.out_of_orderness", LEAT_SETTING_DURATION, MEMBER(out_of_orderness_ms), false, "0", 0, 0, NULL,
+     "How much later than others a row may come: the watermark is the highest event time less this and 1 ms."},
+    {"watermark.as", LEAT_SETTING_EXPRESSION, MEMBER(watermark_as), false, NULL, 0, 0, NULL,
+     "The watermark as SQL over the fields, as in Flink's WATERMARK FOR: ts - INTERVAL '2' SECOND."},
+    {"watermark.idle", LEAT_SETTING_DURATION, MEMBER(idle_ms), false, "0", 0, 0, NULL,
+     "After this time without rows nobody waits for the source; 0 is never."},
+    {"watermark.future", LEAT_SETTING_DURATION, MEMBER(future_ms), false, "0", 0, 0, NULL,
+     "A row from further in the future flows but does not move the watermark; 0 is no guard."},
+    {"watermark.interval", LEAT_SETTING_DURATION, MEMBER(interval_ms), false, "0", 0, 3600000, NULL,
+     "How often the watermark may move; 0 is after every row."},
+    {"ack", LEAT_SETTING_CHOICE, MEMBER(ack), false, "durable", 0, 0, acks,
+     "When what came is acknowledged: durable after it is on disk, fast as soon as it is written."},
+    {"to", LEAT_SETTING_TEXT_LIST, MEMBER(to), false, NULL, 0, 0, NULL, "Sinks that take every row as it came."},
+};
+const leat_settings gateway_source_settings = {table, sizeof table / sizeof *table, sizeof(source_settings)};
+static const char *const other_keys[] = {"fields", "format", NULL};
+
+// ---- drivers and formats by name
+
+static const leat_source_description *find_driver(gateway *g, const char *name)
+{
+    for (const leat_source_description *const *entry = g->options->drivers->sources; *entry; entry++)
+        if (!strcmp((*entry)->name, name))
+            return *entry;
+    return NULL;
+}
+
+static void driver_unknown(gateway *g, const leat_yaml_node *node)
+{
+    leat_slice known[64];
+    const char *list = "";
+    uint32_t count = 0;
+    char hint[128];
+    for (const leat_source_description *const *entry = g->options->drivers->sources; *entry && count < 64; entry++) {
+        list = leat_arena_format(g->arena, "%s%s%s", list, count ? ", " : "", (*entry)->name);
+        known[count++] = leat_slice_text((*entry)->name);
+    }
+    const char *nearest = leat_suggest_text(node->text, known, count, hint);
+    if (*nearest)
+        leat_report_error(&g->report, node, "unknown driver '%.60s'%s", node->text.data, nearest);
+    else
+        leat_report_error(&g->report, node, "unknown driver '%.60s'; for sources there are %s", node->text.data, list);
+}
+
+static const leat_format_description *find_format(gateway *g, const leat_yaml_node *name)
+{
+    leat_slice known[32];
+    uint32_t count = 0;
+    char hint[128];
+    for (const leat_format_description *const *entry = g->options->drivers->formats; *entry && count < 32; entry++) {
+        if (leat_slice_is(name->text, (*entry)->name))
+            return *entry;
+        known[count++] = leat_slice_text((*entry)->name);
+    }
+    leat_report_error(&g->report, name, "unknown format '%.60s'%s", name->text.data,
+                      leat_suggest_text(name->text, known, count, hint));
+    return NULL;
+}
+
+static const leat_format_description *default_format(gateway *g)
+{
+    for (const leat_format_description *const *entry = g->options->drivers->formats; *entry; entry++)
+        if (!strcmp((*entry)->name, "json"))
+            return *entry;
+    return NULL;
+}
+
+static bool read_format_settings(gateway *g, const leat_format_description *format, const leat_yaml_node *name,
+                                 const leat_yaml_node *mapping, const void **out_settings)
+{
+    const leat_settings *tables[] = {&format->settings};
+    leat_settings_known known = {tables, 1, NULL};
+    void *settings = leat_arena_calloc(g->arena, format->settings.size + 1);
+    *out_settings = settings;
+    if (mapping && mapping->kind != LEAT_YAML_MAPPING && !leat_yaml_is_null(mapping)) {
+        leat_report_error(&g->report, mapping, "format '%s': expected a mapping of its settings, found %s",
+                          format->name, leat_yaml_kind_text(mapping));
+        return false;
+    }
+    leat_settings_unknown(&g->reader, mapping, &known);
+    return leat_settings_read(&g->reader, &format->settings, mapping, name, settings);
+}
+
+static bool format_fits(gateway *g, const leat_format_description *format, const leat_yaml_node *name, bool decodes)
+{
+    if (decodes ? format->decodes : format->encodes)
+        return true;
+    leat_report_error(&g->report, name, "format '%s' cannot %s", format->name, decodes ? "read" : "write");
+    return false;
+}
+
+bool gateway_read_format(gateway *g, const leat_yaml_node *mapping, bool decodes,
+                         const leat_format_description **out_format, const void **out_settings)
+{
+    const leat_yaml_node *node = leat_yaml_find(mapping, "format"), *name = node, *settings = NULL;
+    *out_format = NULL;
+    if (!node) {
+        *out_format = default_format(g);
+        return !*out_format || read_format_settings(g, *out_format, NULL, NULL, out_settings);
+    }
+    if (node->kind == LEAT_YAML_MAPPING && node->count == 1) {
+        name = node->pairs[0].key;
+        settings = node->pairs[0].value;
+    } else if (node->kind != LEAT_YAML_SCALAR || leat_yaml_is_null(node)) {
+        leat_report_error(&g->report, node, "key 'format': expected a name such as json, or { csv: { header: true } }");
+        return false;
+    }
+    const leat_format_description *format = find_format(g, name);
+    if (!format || !format_fits(g, format, name, decodes))
+        return false;
+    *out_format = format;
+    return read_format_settings(g, format, name, settings, out_settings);
+}
+
+// Keys of the format that stand beside `format:` are told where they belong.
+void gateway_unknown_keys(gateway *g, const leat_yaml_node *mapping, const leat_settings_known *known,
+                          const leat_format_description *format)
+{
+    const char *others[64];
+    uint32_t count = 0;
+    for (; known->others && known->others[count] && count < 32; count++)
+        others[count] = known->others[count];
+    for (uint32_t i = 0; format && i < mapping->count && count < 63; i++) {
+        leat_slice key = mapping->pairs[i].key->text;
+        if (leat_settings_knows(known, key) || !leat_settings_find(&format->settings, key))
+            continue;
+        leat_report_error(&g->report, mapping->pairs[i].key,
+                          "'%s' is a setting of the format: format: { %s: { %s: .. } }", key.data, format->name,
+                          key.data);
+        others[count++] = key.data;
+    }
+    others[count] = NULL;
+    leat_settings_known all = {known->tables, known->table_count, others};
+    leat_settings_unknown(&g->reader, mapping, &all);
+}
+
+// "path: '-' is ..." points at the value of `path`.
+void gateway_driver_complains(gateway *g, const leat_yaml_node *mapping, const leat_yaml_node *key,
+                              const leat_error *error)
+{
+    const char *colon = strchr(error->message, ':');
+    leat_slice name = leat_slice_of(error->message, colon ? (size_t)(colon - error->message) : 0);
+    int index = colon ? leat_yaml_index(mapping, name) : -1;
+    const leat_yaml_node *fields = leat_yaml_find(mapping, "fields");
+    const leat_yaml_node *place = index >= 0 ? mapping->pairs[index].value : key;
+    if (index < 0 && colon && name.size > 8 && !memcmp(name.data, "field '", 7)) { // "field 'temperature': .."
+        int field = leat_yaml_index(fields, leat_slice_of(name.data + 7, name.size - 8));
+        place = field >= 0 ? fields->pairs[field].key : key;
+    }
+    leat_report_error(&g->report, place, "%s", error->message);
+}
+
+// ---- event time and watermark
+
+static bool time_fits(gateway *g, const leat_plan_source *plan, int32_t column, const leat_yaml_node *node)
+{
+    const leat_type type = plan->fields[column].type;
+    char text[LEAT_TYPE_TEXT];
+    if (leat_type_is_timestamp(type))
+        return true;
+    bool number = leat_type_is_integer(type);
+    leat_report_error(&g->report, node, "event_time '%s' is a %s%s", node->text.data, leat_type_print(type, text),
+                      number ? "; declare the field as timestamp_ms (or _s, _us, _ns), which reads it as an instant"
+                             : "; it has to be a timestamp: timestamp, timestamp_ltz, timestamp_ms ..");
+    return false;
+}
+
+static bool set_event_time(gateway *g, gateway_source *source, const char *name)
+{
+    leat_plan_source *plan = &source->plan;
+    const leat_yaml_node *node = leat_yaml_find(source->value, "event_time");
+    leat_slice *known = leat_arena_array(g->arena, leat_slice, plan->field_count + 1);
+    char hint[128];
+    plan->event_time = -1;
+    if (!name)
+        return true;
+    for (uint32_t i = 0; i < plan->field_count; i++) {
+        known[i] = plan->fields[i].name;
+        if (leat_slice_is(plan->fields[i].name, name))
+            plan->event_time = (int32_t)i;
+    }
+    if (plan->event_time >= 0)
+        return time_fits(g, plan, plan->event_time, node);
+    if (!strcmp(name, "ts"))
+        leat_report_error(
+            &g->report, node,
+            "event_time: no field is named 'ts'; the time of arrival is used when event_time is left out");
+    else
+        leat_report_error(&g->report, node, "event_time: unknown field '%s'%s", name,
+                          leat_suggest_text(node->text, known, plan->field_count, hint));
+    return false;
+}
+
+static void set_expression(gateway *g, gateway_source *source)
+{
+    const leat_yaml_node *node = leat_settings_node(source->value, "watermark.as");
+    leat_sql_diagnostics *diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics);
+    leat_type type = leat_type_of(LEAT_KIND_TIMESTAMP);
+    leat_plan_watermark *watermark = &source->plan.watermark;
+    leat_sql_expr *expr;
+    watermark->mode = LEAT_WATERMARK_EXPRESSION;
+    watermark->expression_text = gateway_copy(g, node->text);
+    bool good = leat_sql_parse_expression(g->arena, node->text, 0, &expr, diagnostics) == LEAT_OK &&
+                leat_planner_expression(g->planner, expr, source->plan.name, source->plan.schema, &type,
+                                        &watermark->expression, diagnostics) == LEAT_OK;
+    if (!good)
+        gateway_report_sql(g, node, diagnostics);
+}
+
+static bool needs_event_time(gateway *g, const gateway_source *source, const leat_yaml_node *node)
+{
+    if (source->plan.event_time >= 0 || !node || (node->kind == LEAT_YAML_MAPPING && !node->count))
+        return true;
+    leat_report_error(&g->report, node, "a watermark needs event_time: without it the watermark follows the clock");
+    return false;
+}
+
+// `watermark: none` (nothing before the end) and `watermark: source` (what the source itself sends).
+static void set_plain_watermark(gateway *g, gateway_source *source, const leat_yaml_node *node)
+{
+    bool none = leat_slice_is(node->text, "none"), own = leat_slice_is(node->text, "source");
+    source->plan.watermark.mode = none ? LEAT_WATERMARK_NONE : LEAT_WATERMARK_EXPLICIT;
+    if (!none && !own)
+        leat_report_error(
+            &g->report, node,
+            "key 'watermark': expected a mapping such as { out_of_orderness: 2s }, or none, found '%.60s'",
+            node->text.data);
+}
+
+static void set_watermark(gateway *g, gateway_source *source, const source_settings *settings)
+{
+    const leat_yaml_node *node = leat_yaml_find(source->value, "watermark");
+    leat_plan_watermark *watermark = &source->plan.watermark;
+    *watermark =
+        (leat_plan_watermark){.mode = source->plan.event_time >= 0 ? LEAT_WATERMARK_BOUNDED : LEAT_WATERMARK_CLOCK,
+                              .delay_ms = settings->out_of_orderness_ms,
+                              .idle_ms = settings->idle_ms,
+                              .future_ms = settings->future_ms,
+                              .interval_ms = settings->interval_ms};
+    if (!needs_event_time(g, source, node))
+        return;
+    if (node && node->kind == LEAT_YAML_SCALAR)
+        set_plain_watermark(g, source, node);
+    else if (settings->watermark_as && leat_yaml_find(node, "out_of_orderness"))
+        leat_report_error(&g->report, leat_yaml_find(node, "as"),
+                          "watermark: 'as' and 'out_of_orderness' exclude each other");
+    else if (settings->watermark_as)
+        set_expression(g, source);
+}
+
+// ---- one source
+
+static const leat_schema *rejected_schema(gateway *g)
+{
+    static const struct {
+        const char *name;
+        leat_kind kind;
+    } columns[] = {{"payload", LEAT_KIND_STRING},  {"reason", LEAT_KIND_STRING}, {"column", LEAT_KIND_STRING},
+                   {"position", LEAT_KIND_BIGINT}, {"cause", LEAT_KIND_STRING},  {"ts", LEAT_KIND_TIMESTAMP_LTZ}};
+    enum { COUNT = sizeof columns / sizeof *columns };
+    leat_field *fields = leat_arena_array(g->arena, leat_field, COUNT);
+    leat_schema *schema = leat_arena_new(g->arena, leat_schema);
+    for (size_t i = 0; i < COUNT; i++)
+        fields[i] = (leat_field){leat_slice_text(columns[i].name), leat_type_of(columns[i].kind)};
+    fields[COUNT - 1].type.precision = 3;
+    *schema = (leat_schema){.count = COUNT, .fields = fields, .rowtime = COUNT - 1, .proctime = -1};
+    return schema;
+}
+
+static void check_keys(gateway *g, const gateway_source *source)
+{
+    const leat_source_description *driver = source->plan.driver;
+    const leat_yaml_node *watermark = leat_yaml_find(source->value, "watermark");
+    bool plain = watermark && watermark->kind == LEAT_YAML_SCALAR && !leat_yaml_is_null(watermark);
+    leat_settings common = gateway_source_settings;
+    leat_setting *items = leat_arena_array(g->arena, leat_setting, common.count);
+    const leat_settings *tables[] = {&common, driver ? &driver->settings : NULL};
+    memcpy(items, common.items, common.count * sizeof *items);
+    for (uint32_t i = 0; plain && i < common.count; i++) // `watermark: none` has no keys
+        if (!strncmp(items[i].name, "watermark.", 10))
+            items[i].name = "watermark";
+    common.items = items;
+    leat_settings_known known = {tables, 2, other_keys};
+    if (driver)
+        gateway_unknown_keys(g, source->value, &known, driver->decodes ? NULL : source->plan.format);
+}
+
+static bool read_driver(gateway *g, gateway_source *source, const source_settings *settings)
+{
+    const leat_source_description *driver = settings->driver ? find_driver(g, settings->driver) : NULL;
+    source->plan.driver = driver;
+    if (!driver) {
+        if (settings->driver)
+            driver_unknown(g, leat_yaml_find(source->value, "driver"));
+        return false;
+    }
+    void *own = leat_arena_calloc(g->arena, driver->settings.size + 1);
+    source->plan.settings = own;
+    return leat_settings_read(&g->reader, &driver->settings, source->value, source->key, own);
+}
+
+static bool read_source_format(gateway *g, gateway_source *source)
+{
+    const leat_yaml_node *node = leat_yaml_find(source->value, "format");
+    const leat_source_description *driver = source->plan.driver;
+    if (!driver)
+        return true;
+    if (!driver->decodes)
+        return gateway_read_format(g, source->value, true, &source->plan.format, &source->plan.format_settings);
+    if (node)
+        leat_report_error(&g->report, node, "the driver '%s' makes rows itself and takes no format", driver->name);
+    return !node;
+}
+
+static void set_default_fields(gateway_source *source)
+{
+    const leat_source_description *driver = source->plan.driver;
+    if (!driver || leat_yaml_find(source->value, "fields") || !driver->default_fields)
+        return;
+    source->plan.fields = driver->default_fields;
+    source->plan.field_count = driver->default_field_count;
+}
+
+static void check_driver(gateway *g, const gateway_source *source)
+{
+    const leat_plan_source *plan = &source->plan;
+    leat_error error;
+    if (plan->driver->check && plan->driver->check(plan->settings, plan->fields, plan->field_count, &error) != LEAT_OK)
+        gateway_driver_complains(g, source->value, source->key, &error);
+}
+
+static void warn_of_ack(gateway *g, const gateway_source *source)
+{
+    const leat_yaml_node *node = leat_yaml_find(source->value, "ack");
+    if (node && source->plan.driver && source->plan.driver->replayable)
+        leat_report_warning(&g->report, node, "'ack' changes nothing: the driver '%s' reads again from its position",
+                            source->plan.driver->name);
+}
+
+// False: its columns or its time are not known.
+static bool finish(gateway *g, gateway_source *source, const source_settings *settings)
+{
+    leat_plan_source *plan = &source->plan;
+    if (!set_event_time(g, source, settings->event_time))
+        return false;
+    gateway_make_schema(g, source);
+    plan->rejected = rejected_schema(g);
+    plan->bounded = plan->driver->bounded && plan->driver->bounded(plan->settings);
+    set_watermark(g, source, settings);
+    return true;
+}
+
+static bool read_source(gateway *g, gateway_source *source)
+{
+    gateway_field *places;
+    source_settings *settings = leat_arena_new(g->arena, source_settings);
+    if (source->value->kind != LEAT_YAML_MAPPING) {
+        leat_report_error(&g->report, source->value, "expected a mapping such as { driver: mqtt, .. }, found %s",
+                          leat_yaml_kind_text(source->value));
+        return false;
+    }
+    bool common = leat_settings_read(&g->reader, &gateway_source_settings, source->value, source->key, settings);
+    source->to = settings->to;
+    source->to_node = leat_yaml_find(source->value, "to");
+    source->plan.ack = settings->ack ? LEAT_ACK_FAST : LEAT_ACK_DURABLE;
+    bool driver = read_driver(g, source, settings);
+    bool format = read_source_format(g, source);
+    check_keys(g, source);
+    warn_of_ack(g, source);
+    bool fields = gateway_read_fields(g, source, &places);
+    set_default_fields(source);
+    if (!source->plan.driver || !fields)
+        return false;
+    // What follows is checked after any error, and rules that read the source are checked when its columns are known.
+    if (common && driver && format)
+        check_driver(g, source);
+    return finish(g, source, settings);
+}
+
+// ---- all
+
+static const leat_schema **outputs_of(gateway *g, const leat_plan_source *plan)
+{
+    const leat_schema **outputs = leat_arena_array(g->arena, const leat_schema *, 2);
+    outputs[0] = plan->schema;
+    outputs[1] = plan->rejected;
+    return outputs;
+}
+
+static void add_streams(gateway *g, gateway_source *source, uint32_t index)
+{
+    leat_plan_source *plan = &source->plan;
+    leat_plan_node node = {.kind = LEAT_NODE_SOURCE,
+                           .index = index,
+                           .rule = UINT32_MAX,
+                           .uid = leat_arena_format(g->arena, "source/%s", plan->name),
+                           .label = leat_arena_format(g->arena, "%s (%s)", plan->name, plan->driver->name),
+                           .output_count = 2,
+                           .outputs = outputs_of(g, plan),
+                           .stateful = true};
+    source->node = leat_planner_add_node(g->planner, &node);
+    leat_planner_stream stream = {.name = plan->name,
+                                  .node = source->node,
+                                  .schema = plan->schema,
+                                  .bounded = plan->bounded,
+                                  .has_watermark = plan->watermark.mode != LEAT_WATERMARK_NONE};
+    leat_planner_add_stream(g->planner, &stream);
+    stream.name = leat_arena_format(g->arena, "%s.rejected", plan->name);
+    stream.output = 1;
+    stream.schema = plan->rejected;
+    leat_planner_add_stream(g->planner, &stream);
+}
+
+static void add_failed(gateway *g, const char *name)
+{
+    leat_planner_add_failed(g->planner, name);
+    leat_planner_add_failed(g->planner, leat_arena_format(g->arena, "%s.rejected", name));
+}
+
+void gateway_read_sources(gateway *g)
+{
+    const leat_yaml_node *section = gateway_section(g, "sources");
+    g->source_count = section ? section->count : 0;
+    g->sources = leat_arena_array(g->arena, gateway_source, g->source_count + 1);
+    for (uint32_t i = 0; i < g->source_count; i++) {
+        gateway_source *source = &g->sources[i];
+        *source = (gateway_source){.key = section->pairs[i].key, .value = section->pairs[i].value, .node = UINT32_MAX};
+        source->plan.name = source->key->text.data;
+        leat_report_context(&g->report, "%s", "");
+        bool named = gateway_check_name(g, source->key, "source");
+        leat_report_context(&g->report, "source '%.60s'", source->plan.name);
+        if (read_source(g, source) && named)
+            add_streams(g, source, i);
+        else
+            add_failed(g, source->plan.name);
+    }
+    leat_report_context(&g->report, "%s", "");
+}
