@@ -298,9 +298,23 @@ static leat_sql_expr *make_stream(binding *b, const leat_yaml_node *node, leat_s
     return expr;
 }
 
+// A bare word is a column, also one that SQL reserves: `column: value`.
+static bool is_word(leat_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9'))
+            return false;
+    }
+    return text.size > 0;
+}
+
 static leat_sql_expr *make_expression(binding *b, const leat_yaml_node *node, leat_sql_span span)
 {
     leat_sql_expr *expr;
+    if (is_word(node->text))
+        return leat_sql_make_identifier(b->g->arena, node->text, span);
     if (leat_sql_parse_expression(b->g->arena, node->text, span.origin, &expr, b->diagnostics) == LEAT_OK)
         return expr;
     b->failed = true;

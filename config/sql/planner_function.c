@@ -47,9 +47,24 @@ static const leat_process_function *find_nocase(const leat_function_catalog *cat
     return function;
 }
 
+// Table functions of Flink's own that leat does not have.
+static bool refuse_builtin(plan_rule *rule, const leat_sql_expr *call, leat_slice name)
+{
+    static const char *const absent[] = {"DEDUPLICATE_KEEP_FIRST", "TO_CHANGELOG", "FROM_CHANGELOG", "ML_PREDICT", "SNAPSHOT"};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        if (!leat_slice_is_nocase(name, absent[i]))
+            continue;
+        plan_error(rule, call->call.name.span, "%s is not in leat yet", absent[i]);
+        return true;
+    }
+    return false;
+}
+
 static void function_unknown(plan_rule *rule, const leat_function_catalog *catalog, const leat_sql_expr *call)
 {
     leat_slice known[128], name = call->call.name.parts[call->call.name.count - 1].text;
+    if (refuse_builtin(rule, call, name))
+        return;
     uint32_t count = 0;
     char hint[128];
     const char *text;

@@ -90,6 +90,7 @@ static const char *advice(const char *problem)
         {"found unknown escape character",
          "unknown escape in a text with double quotes; single quotes take \\ as it is"},
         {"found undefined tag handle", "tags (!) are not used here; put the text in quotes"},
+        {"did not find expected <document start>", "a second document begins here; one file describes one gateway"},
         {"block sequence entries are not allowed", "a list is not expected here"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)

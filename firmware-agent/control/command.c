@@ -35,7 +35,7 @@ typedef struct command {
 
 static void print_writer(leat_writer *text)
 {
-    fwrite(text->bytes, 1, text->size, stdout);
+    printf("%.*s", (int)text->size, text->bytes ? (const char *)text->bytes : "");
     leat_writer_fini(text);
 }
 

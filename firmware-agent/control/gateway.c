@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "firmware-agent/platform/env_posix.h"
+#include "firmware-agent/platform/environment.h"
 
 static void print_diagnostics(leat_gateway *gateway, const leat_diagnostics *diagnostics)
 {
@@ -22,7 +23,8 @@ static int compile(leat_gateway *gateway, const char *path, const char *const *o
     leat_compile_options options = {.env = gateway->env,
                                     .drivers = leat_driver_catalog_get(),
                                     .functions = &gateway->functions.catalog,
-                                    .overrides = overrides};
+                                    .overrides = overrides,
+                                    .variable = leat_environment_get};
     leat_diagnostics_init(&diagnostics, gateway->env);
     leat_code code = leat_compile_file(&options, path, &gateway->plan, &diagnostics, &error);
     print_diagnostics(gateway, &diagnostics);

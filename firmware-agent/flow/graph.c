@@ -211,7 +211,7 @@ static leat_channel *make_channel(build *b, leat_flow_node *from, leat_flow_node
     leat_ring_init(&channel->ring, &b->flow->arena, LEAT_RING_ELEMENTS);
     channel->producer = from->task;
     channel->consumer = to->task;
-    channel->from = from->plan->uid;
+    channel->from = from->task->nodes[0].plan->uid;
     channel->port = edge->port;
     channel->sink_input = edge_index;
     channel->identity = identity_of(b, from, edge, to);

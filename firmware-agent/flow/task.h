@@ -25,7 +25,7 @@ typedef struct leat_channel {
     leat_task *producer, *consumer;
     uint32_t port;      // of the consumer's first node
     uint32_t sink_input; // which of the sink's inputs the rows belong to, when the consumer is a sink task
-    const char *from;   // uid of the producing node
+    const char *from;   // uid of the node that the producing task begins with: often the source
     uint64_t identity;  // hash of producing node, instance, output and port: names the channel in checkpoints
     // -- producer's: what did not fit; flushed before the task does anything else
     leat_batch **pending;
@@ -110,7 +110,7 @@ struct leat_task {
     leat_task *queue_next;
     _Atomic uint64_t busy_ns;
     _Atomic uint32_t fill_percent;
-    _Atomic(const char *) holder; // uid of the producer whose watermark holds the minimum back; NULL: one input, or none does
+    _Atomic(const char *) holder; // `from` of the channel whose watermark holds the minimum back; NULL: one input, or none does
 };
 
 typedef struct leat_workers leat_workers;

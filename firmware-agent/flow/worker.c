@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "firmware-agent/flow/task.h"
-#include "firmware-agent/log/wait.h"
+#include "firmware-agent/platform/wait.h"
 
 typedef struct worker {
     leat_flow *flow;

@@ -81,12 +81,6 @@ static const leat_sink_description collect_description = {.name = "collect",
                                                           .takes_retract = true,
                                                           .guarantee = 'N',
                                                           .guarantee_text = "none"};
-static const leat_sink_description upsert_description = {.name = "collect_upsert",
-                                                         .summary = "prints what it is handed",
-                                                         .takes_upsert = true,
-                                                         .guarantee = 'N',
-                                                         .guarantee_text = "none"};
-
 static const leat_driver_catalog *catalog(void)
 {
     static const leat_source_description *sources[64];
@@ -99,7 +93,6 @@ static const leat_driver_catalog *catalog(void)
         sources[count++] = real->sources[i];
     count = 0;
     sinks[count++] = &collect_description;
-    sinks[count++] = &upsert_description;
     for (uint32_t i = 0; real->sinks[i] && count < 63; i++)
         sinks[count++] = real->sinks[i];
     extended = (leat_driver_catalog){sources, sinks, real->formats};

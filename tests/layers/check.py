@@ -45,6 +45,8 @@ EXTRA_INCLUDES = [
     ("operators/*", "operators/operators.def", "the list of operators, written once"),
     ("operators/*", "operators/registry.h", "the table made from that list"),
     ("operators/window*", "operators/window*.h", "assigner, trigger, evictor and panes are shared by the windows"),
+    ("operators/process*", "operators/process*.h", "one operator in several files: views, context, order"),
+    ("operators/state/*", API, "keyed state holds the cells of the public header"),
     ("operators/join*", "operators/join*.h", "the joins share their buffers"),
     ("operators/core/*", API, "the loader of owners' functions checks its tables against the public header"),
     ("config/*", API, "functions are declared while the plan is made"),

@@ -75,10 +75,10 @@ static void test_large_block_keeps_room_of_newest_chunk(void **state)
     (void)state;
     leat_arena arena;
     leat_arena_init(&arena, leat_env_posix(0), 4096);
-    char *a = leat_arena_alloc(&arena, 8);
+    char *a = leat_arena_alloc(&arena, 16);
     leat_arena_alloc(&arena, 50000);
-    char *b = leat_arena_alloc(&arena, 8);
-    assert_ptr_equal(a + 8, b);
+    char *b = leat_arena_alloc(&arena, 16);
+    assert_ptr_equal(a + 16, b);
     leat_arena_fini(&arena);
 }
 
