@@ -215,7 +215,10 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
         uint32_t row = leat_batch_row(batch, i);
         if (batch->watermark)
             leat_emitter_watermark(&self->changes, batch->watermark[row]);
-        if (self->eval.bad_count && self->eval.bad[row])
+        bool bad = self->eval.bad_count && self->eval.bad[row];
+        if (slots[i] == LEAT_SLOT_NONE)
+            leat_drops_add(context->drops, LEAT_DROP_TOO_LARGE, bad ? 0 : 1);
+        else if (bad)
             self->idle[self->idle_count++] = slots[i];
         else
             code = on_row(self, slots[i], row, out_error);

@@ -250,18 +250,38 @@ static leat_code hold(leat_process *p, uint32_t input, const leat_batch *batch, 
                           p->function->name, p->base.context->budget->limit);
 }
 
+// Up to the watermark of physical row `row`. Rows of other keys and instances lie between, not selected here, and what is due
+// fires under the watermark of the step that made it due, not under the last one: functions see the watermark.
+static leat_code advance_through(leat_process *p, const leat_batch *batch, uint32_t *next, uint32_t row, leat_error *out_error)
+{
+    int64_t target = batch->watermark[row];
+    leat_code code = LEAT_OK;
+    if (leat_timers_due(&p->timers[LEAT_EVENT_TIME], target) || leat_held_due(&p->held, target))
+        for (uint32_t i = *next; i <= row && code == LEAT_OK; i++)
+            if (batch->watermark[i] > p->watermark_ms)
+                code = advance(p, batch->watermark[i], out_error);
+    *next = row + 1;
+    return code == LEAT_OK && target > p->watermark_ms ? advance(p, target, out_error) : code;
+}
+
+static leat_code advance_to_end(leat_process *p, const leat_batch *batch, uint32_t next, leat_error *out_error)
+{
+    return batch->watermark && next < batch->count ? advance_through(p, batch, &next, batch->count - 1, out_error) : LEAT_OK;
+}
+
 static leat_code hold_rows(leat_process *p, uint32_t input, const leat_batch *batch, leat_error *out_error)
 {
     leat_code code = LEAT_OK;
+    uint32_t next = 0;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i);
         if (batch->watermark)
-            code = advance(p, batch->watermark[row], out_error);
+            code = advance_through(p, batch, &next, row, out_error);
         leat_process_begin_batch(p, input, batch); // rows that came due were of another batch
         if (code == LEAT_OK)
             code = hold(p, input, batch, row, p->slots[i], out_error);
     }
-    return code;
+    return code == LEAT_OK ? advance_to_end(p, batch, next, out_error) : code;
 }
 
 // Inlined by force: gcc 12 takes a function that only prefetches for one without effect and drops the call.
@@ -277,20 +297,21 @@ static leat_code run_rows(leat_process *p, uint32_t input, const leat_batch *bat
     leat_process_view(p, input, batch);
     leat_row view = leat_process_row_view(p, input);
     leat_code code = LEAT_OK;
+    uint32_t next = 0;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i);
         if (ahead && i + PREFETCH_ROWS < batch->selected)
             prefetch(p, p->slots[i + PREFETCH_ROWS]);
         if (batch->watermark && batch->watermark[row] > p->watermark_ms) {
             bool held = leat_held_due(&p->held, batch->watermark[row]);
-            code = advance(p, batch->watermark[row], out_error);
+            code = advance_through(p, batch, &next, row, out_error);
             if (held) // another table's rows have taken the views' place
                 leat_process_view(p, input, batch);
         }
         if (code == LEAT_OK)
             code = leat_process_row(p, input, batch, row, keyed ? p->slots[i] : LEAT_SLOT_NONE, &view, out_error);
     }
-    return code;
+    return code == LEAT_OK ? advance_to_end(p, batch, next, out_error) : code;
 }
 
 static void wake(leat_process *p)

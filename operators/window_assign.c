@@ -33,7 +33,8 @@ static leat_code check(const leat_window *window, leat_error *out_error)
     return LEAT_OK;
 }
 
-leat_code leat_assigner_init(leat_assigner *assigner, const leat_window *window, uint8_t time_kind, leat_error *out_error)
+leat_code leat_assigner_init(leat_assigner *assigner, const leat_window *window, uint8_t time_kind,
+                             leat_error *out_error)
 {
     LEAT_ASSERT(window->kind != LEAT_WINDOW_SESSION);
     leat_code code = check(window, out_error);
@@ -67,7 +68,8 @@ int64_t leat_assigner_first_end(const leat_assigner *assigner, int64_t pane)
     if (assigner->kind != LEAT_WINDOW_HOP)
         return pane + assigner->step_ms;
     // The first start on the grid that is later than pane - size.
-    int64_t start = leat_assigner_floor(pane - assigner->size_ms, assigner->step_ms, assigner->offset_ms) + assigner->step_ms;
+    int64_t start =
+        leat_assigner_floor(pane - assigner->size_ms, assigner->step_ms, assigner->offset_ms) + assigner->step_ms;
     return start + assigner->size_ms;
 }
 
@@ -104,14 +106,15 @@ int64_t leat_assigner_due(const leat_assigner *assigner, int64_t end)
     if (!zone)
         return end - 1;
     int64_t before = leat_zone_offset_ms(zone, end - 2 * DAY_MS), after = leat_zone_offset_ms(zone, end + 2 * DAY_MS);
-    int64_t by_before = end - before, by_after = end - after;
-    bool is_before = leat_zone_offset_ms(zone, by_before) == before, is_after = leat_zone_offset_ms(zone, by_after) == after;
+    int64_t by_before = end - 1 - before, by_after = end - 1 - after; // the last local time that lies in the window
+    bool is_before = leat_zone_offset_ms(zone, by_before) == before,
+         is_after = leat_zone_offset_ms(zone, by_after) == after;
     int64_t later = by_before > by_after ? by_before : by_after;
     if (is_before && is_after)
-        return later - 1; // also where an hour comes twice
+        return later; // also where an hour comes twice
     if (is_before || is_after)
-        return (is_after ? by_after : by_before) - 1;
-    return first_not_before(zone, end, by_before < by_after ? by_before : by_after, later) - 1; // jumped over
+        return is_after ? by_after : by_before;
+    return first_not_before(zone, end - 1, by_before < by_after ? by_before : by_after, later) - 1; // jumped over
 }
 
 int64_t leat_assigner_end_after(const leat_assigner *assigner, int64_t pane, int64_t instant)
@@ -133,7 +136,8 @@ static int64_t as_column(const struct leat_zone *zone, leat_type type, int64_t l
     return zone && type.kind == LEAT_KIND_TIMESTAMP_LTZ ? leat_zone_from_local_ms(zone, local) : local;
 }
 
-leat_window_times leat_window_times_of(const leat_field *fields, const struct leat_zone *zone, int64_t start, int64_t end, int64_t due)
+leat_window_times leat_window_times_of(const leat_field *fields, const struct leat_zone *zone, int64_t start,
+                                       int64_t end, int64_t due)
 {
     bool instant = fields[2].type.kind == LEAT_KIND_TIMESTAMP_LTZ;
     return (leat_window_times){

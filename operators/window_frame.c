@@ -51,8 +51,10 @@ leat_code leat_window_frame_no_budget(const leat_window_frame *frame, leat_error
 {
     size_t limit = frame->context->budget->limit;
     if (!limit)
-        return leat_error_set(out_error, LEAT_E_MEMORY, "no memory for the windows of %u keys", leat_keys_count(frame->keys));
-    return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes does not hold the windows of %u keys", limit,
+        return leat_error_set(out_error, LEAT_E_MEMORY, "no memory for the windows of %u keys",
+                              leat_keys_count(frame->keys));
+    return leat_error_set(out_error, LEAT_E_LIMIT,
+                          "the memory budget of %zu bytes does not hold the windows of %u keys", limit,
                           leat_keys_count(frame->keys));
 }
 
@@ -88,7 +90,8 @@ leat_code leat_window_frame_add(leat_window_frame *frame, leat_error *out_error)
     uint32_t count = frame->waiting;
     frame->waiting = 0;
     if (count == batch->selected)
-        return leat_accumulators_add(frame->set, &frame->eval, batch, frame->accumulators, frame->context->budget, out_error);
+        return leat_accumulators_add(frame->set, &frame->eval, batch, frame->accumulators, frame->context->budget,
+                                     out_error);
     leat_batch *some = leat_batch_derive(frame->context->pool, batch);
     some->selection = frame->rows;
     some->selected = count;
@@ -101,6 +104,11 @@ leat_code leat_window_frame_add(leat_window_frame *frame, leat_error *out_error)
 void leat_window_frame_late(leat_window_frame *frame, uint32_t row)
 {
     frame->late[frame->late_count++] = (uint16_t)row;
+}
+
+void leat_window_frame_too_large(leat_window_frame *frame)
+{
+    leat_drops_add(frame->context->drops, LEAT_DROP_TOO_LARGE, 1);
 }
 
 static bool late_is_read(const leat_window_frame *frame)
@@ -164,8 +172,8 @@ static void set_time(leat_batch *batch, uint32_t column, uint32_t row, int64_t v
     batch->columns[column].i64[row] = value;
 }
 
-void leat_window_frame_result(leat_window_frame *frame, uint32_t slot, const void *accumulator, const leat_window_times *times,
-                              uint64_t window_cause, uint64_t firing)
+void leat_window_frame_result(leat_window_frame *frame, uint32_t slot, const void *accumulator,
+                              const leat_window_times *times, uint64_t window_cause, uint64_t firing)
 {
     const leat_window_aggregate_spec *spec = frame->spec;
     if (leat_accumulators_rows(frame->set, accumulator) == 0)
@@ -227,8 +235,9 @@ leat_code leat_window_frame_restore(leat_window_frame *frame, uint32_t group, le
     uint8_t version = leat_read_u8(&reader);
     int64_t watermark = (int64_t)leat_read_u64(&reader), fired = (int64_t)leat_read_u64(&reader);
     if (reader.failed || version != MARK_VERSION || group >= LEAT_KEY_GROUPS)
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "expected the stored watermark of a window in version %d, found version %u",
-                              MARK_VERSION, version);
+        return leat_error_set(out_error, LEAT_E_CORRUPT,
+                              "expected the stored watermark of a window in version %d, found version %u", MARK_VERSION,
+                              version);
     leat_code code = frame->marks ? LEAT_OK : begin_restore(frame, out_error);
     if (code != LEAT_OK)
         return code;

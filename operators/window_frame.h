@@ -36,7 +36,7 @@ typedef struct leat_window_frame {
     leat_writer stored;     // bytes on their way into a snapshot
     // -- of the batch that is being handled
     leat_batch *batch;
-    uint32_t *slots;           // of existing rows
+    uint32_t *slots;           // of existing rows; LEAT_SLOT_NONE: to be dropped (leat_window_frame_too_large)
     const int64_t *times;      // by physical row; NULL: the rows have no time
     const uint8_t *time_nulls; // NULL: none is NULL
     uint16_t *rows;            // waiting
@@ -48,10 +48,11 @@ typedef struct leat_window_frame {
     int64_t watermark, fired;
     int64_t heard; // last watermark that came in: what is passed on; behind `watermark` after a savepoint that kept it
     int64_t stored_watermark, stored_fired; // as the last snapshot has them
-    leat_window_mark *marks;         // as restored, LEAT_KEY_GROUPS; NULL when nothing was, and after ready
+    leat_window_mark *marks;                // as restored, LEAT_KEY_GROUPS; NULL when nothing was, and after ready
 } leat_window_frame;
 
-LEAT_MUST_CHECK leat_code leat_window_frame_open(leat_window_frame *frame, leat_operator_context *context, leat_error *out_error);
+LEAT_MUST_CHECK leat_code leat_window_frame_open(leat_window_frame *frame, leat_operator_context *context,
+                                                 leat_error *out_error);
 void leat_window_frame_close(leat_window_frame *frame);
 LEAT_MUST_CHECK leat_code leat_window_frame_begin(leat_window_frame *frame, leat_batch *batch, leat_error *out_error);
 static inline void leat_window_frame_take(leat_window_frame *frame, uint32_t row, void *accumulator)
@@ -59,12 +60,14 @@ static inline void leat_window_frame_take(leat_window_frame *frame, uint32_t row
     frame->rows[frame->waiting] = (uint16_t)row;
     frame->accumulators[frame->waiting++] = accumulator;
 }
-LEAT_MUST_CHECK leat_code leat_window_frame_add(leat_window_frame *frame, leat_error *out_error); // what waits; use flush
+LEAT_MUST_CHECK leat_code leat_window_frame_add(leat_window_frame *frame,
+                                                leat_error *out_error); // what waits; use flush
 static inline leat_code leat_window_frame_flush(leat_window_frame *frame, leat_error *out_error)
 {
     return frame->waiting ? leat_window_frame_add(frame, out_error) : LEAT_OK;
 }
 void leat_window_frame_late(leat_window_frame *frame, uint32_t row);
+void leat_window_frame_too_large(leat_window_frame *frame); // counts a row whose key is too long
 // Adds what waits, sends late rows, results and the watermark after the batch (frame->watermark).
 LEAT_MUST_CHECK leat_code leat_window_frame_end(leat_window_frame *frame, leat_error *out_error);
 // Passes the watermark on, behind the results so far, and sends them.
@@ -80,14 +83,18 @@ static inline void leat_window_frame_rise(leat_window_frame *frame, int64_t wate
 // The fields of window_start, window_end and window_time in the output.
 const leat_field *leat_window_frame_fields(const leat_window_frame *frame);
 // What the cause of a window's results is derived from, beside the key; on the scale of windows.
-static inline uint64_t leat_window_cause(int64_t start, int64_t end) { return leat_cause_derive((uint64_t)start, (uint64_t)end); }
+static inline uint64_t leat_window_cause(int64_t start, int64_t end)
+{
+    return leat_cause_derive((uint64_t)start, (uint64_t)end);
+}
 // One result, unless the window holds no rows any more.
-void leat_window_frame_result(leat_window_frame *frame, uint32_t slot, const void *accumulator, const leat_window_times *times,
-                              uint64_t window_cause, uint64_t firing);
+void leat_window_frame_result(leat_window_frame *frame, uint32_t slot, const void *accumulator,
+                              const leat_window_times *times, uint64_t window_cause, uint64_t firing);
 leat_code leat_window_frame_no_budget(const leat_window_frame *frame, leat_error *out_error);
 
 void leat_window_frame_snapshot(leat_window_frame *frame, leat_snapshot *snapshot);
-LEAT_MUST_CHECK leat_code leat_window_frame_restore(leat_window_frame *frame, uint32_t group, leat_slice value, leat_error *out_error);
+LEAT_MUST_CHECK leat_code leat_window_frame_restore(leat_window_frame *frame, uint32_t group, leat_slice value,
+                                                    leat_error *out_error);
 // The marks under which the entries of a key were stored; only in ready, before leat_window_frame_ready.
 leat_window_mark leat_window_frame_mark_of(const leat_window_frame *frame, uint32_t slot);
 void leat_window_frame_ready(leat_window_frame *frame, bool restored);

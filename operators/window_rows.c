@@ -352,7 +352,11 @@ static leat_code hold_rows(window_rows *self, leat_batch *batch, leat_error *out
         uint32_t row = leat_batch_row(batch, i);
         if (batch->watermark)
             code = advance(self, batch->watermark[row], out_error);
-        if (code == LEAT_OK)
+        if (code != LEAT_OK)
+            return code;
+        if (self->slots[i] == LEAT_SLOT_NONE)
+            leat_drops_add(self->base.context->drops, LEAT_DROP_TOO_LARGE, 1);
+        else
             code = add_row(self, batch, row, self->slots[i], out_error);
     }
     return code;

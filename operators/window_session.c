@@ -27,7 +27,8 @@ static leat_code may_be_idle(window_session *self, uint32_t slot, leat_error *ou
 {
     if (self->idle_count == self->idle_room) {
         uint32_t room = self->idle_room ? self->idle_room * 2 : IDLE_MIN;
-        uint32_t *idle = leat_budget_grow(self->base.context->budget, self->idle, self->idle_room * sizeof *idle, room * sizeof *idle);
+        uint32_t *idle = leat_budget_grow(self->base.context->budget, self->idle, self->idle_room * sizeof *idle,
+                                          room * sizeof *idle);
         if (!idle)
             return leat_window_frame_no_budget(&self->frame, out_error);
         self->idle = idle;
@@ -78,6 +79,10 @@ static leat_code fire_due(window_session *self, int64_t watermark, leat_error *o
     leat_code code = LEAT_OK;
     while (code == LEAT_OK && (session = leat_sessions_due(&self->sessions, watermark, &slot))) {
         bool over = session->fired || !self->sessions.lateness_ms;
+        code = leat_window_frame_flush(&self->frame, out_error); // most alarms are early: only now is anything read
+        if (code != LEAT_OK)
+            return code;
+        leat_emitter_watermark(&self->frame.results, self->frame.heard);
         if (!session->fired)
             fire(self, slot, session);
         if (over)
@@ -90,11 +95,7 @@ static leat_code advance(window_session *self, int64_t watermark, leat_error *ou
 {
     leat_window_frame *frame = &self->frame;
     if (watermark > frame->watermark && watermark >= leat_sessions_next_due(&self->sessions)) {
-        leat_code code = leat_window_frame_flush(frame, out_error);
-        if (code != LEAT_OK)
-            return code;
-        leat_emitter_watermark(&frame->results, frame->heard);
-        code = fire_due(self, watermark, out_error);
+        leat_code code = fire_due(self, watermark, out_error);
         if (code != LEAT_OK)
             return code;
     }
@@ -165,7 +166,9 @@ static leat_code on_row(window_session *self, uint32_t i, leat_error *out_error)
             return code;
     }
     if (frame->eval.bad_count && frame->eval.bad[row])
-        return may_be_idle(self, slot, out_error);
+        return slot == LEAT_SLOT_NONE ? LEAT_OK : may_be_idle(self, slot, out_error);
+    if (slot == LEAT_SLOT_NONE)
+        return leat_window_frame_too_large(frame), LEAT_OK;
     if (!frame->times || (frame->time_nulls && frame->time_nulls[row]) || frame->times[row] == LEAT_TIME_NONE)
         return drop_row(self, slot, LEAT_DROP_NULL_TIME, out_error);
     int64_t time = frame->times[row];
@@ -178,28 +181,51 @@ static leat_code on_row(window_session *self, uint32_t i, leat_error *out_error)
     return LEAT_OK;
 }
 
+// The first of the rows from `begin` before which something is due; watermarks never fall.
+static uint32_t undisturbed(const window_session *self, uint32_t begin)
+{
+    const leat_batch *batch = self->frame.batch;
+    int64_t next_due = leat_sessions_next_due(&self->sessions);
+    uint32_t end = batch->selected;
+    while (batch->watermark && begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        if (batch->watermark[leat_batch_row(batch, middle)] >= next_due)
+            end = middle;
+        else
+            begin = middle + 1;
+    }
+    return end;
+}
+
 // Rows from `begin` that only make the one open session of their key longer, with nothing due before them; returns the first other.
-static uint32_t extend_rows(window_session *self, uint32_t begin)
+static uint32_t extend_rows(window_session *self, const int64_t *times, uint32_t begin)
 {
     leat_window_frame *frame = &self->frame;
     const leat_batch *batch = frame->batch;
-    if (!frame->times || frame->time_nulls || frame->eval.bad_count)
+    uint32_t end = times ? undisturbed(self, begin) : begin;
+    if (end == begin)
         return begin;
-    int64_t next_due = leat_sessions_next_due(&self->sessions);
-    const int64_t *times = frame->times, *watermarks = batch->watermark;
-    uint32_t i = begin;
-    for (; i < batch->selected; i++) {
-        uint32_t row = leat_batch_row(batch, i);
-        if (watermarks && watermarks[row] >= next_due)
-            break;
-        leat_session *session = leat_sessions_extend(&self->sessions, frame->slots[i], times[row]);
-        if (!session)
-            break;
-        leat_window_frame_take(frame, row, leat_session_payload(session));
-    }
-    if (i > begin && watermarks)
-        leat_window_frame_rise(frame, watermarks[leat_batch_row(batch, i - 1)]);
-    return i;
+    uint32_t count = leat_sessions_extend_all(&self->sessions, frame->slots + begin, times + begin, end - begin,
+                                              frame->accumulators + frame->waiting);
+    for (uint32_t i = begin; i < begin + count; i++)
+        frame->rows[frame->waiting++] = (uint16_t)leat_batch_row(batch, i);
+    if (count && batch->watermark)
+        leat_window_frame_rise(frame, batch->watermark[leat_batch_row(batch, begin + count - 1)]);
+    return begin + count;
+}
+
+// Times of the existing rows; NULL when rows have to be looked at one by one.
+static const int64_t *times_of_rows(leat_window_frame *frame)
+{
+    const leat_batch *batch = frame->batch;
+    if (!frame->times || frame->time_nulls || frame->eval.bad_count)
+        return NULL;
+    if (!batch->selection)
+        return frame->times;
+    int64_t *times = leat_arena_alloc(&frame->eval.scratch, batch->selected * sizeof *times);
+    for (uint32_t i = 0; i < batch->selected; i++)
+        times[i] = frame->times[batch->selection[i]];
+    return times;
 }
 
 static leat_code on_rows(window_session *self, leat_batch *batch, leat_error *out_error)
@@ -210,7 +236,9 @@ static leat_code on_rows(window_session *self, leat_batch *batch, leat_error *ou
         return code;
     leat_accumulators_prepare(frame->set, &frame->eval, batch); // for eval.bad
     leat_sessions_prefetch(&self->sessions, frame->slots, batch->selected);
-    for (uint32_t i = extend_rows(self, 0); i < batch->selected && code == LEAT_OK; i = extend_rows(self, i + 1))
+    const int64_t *times = times_of_rows(&self->frame);
+    for (uint32_t i = extend_rows(self, times, 0); i < batch->selected && code == LEAT_OK;
+         i = extend_rows(self, times, i + 1))
         code = on_row(self, i, out_error);
     return code;
 }
@@ -259,8 +287,8 @@ static void store(window_session *self, leat_snapshot *snapshot, uint32_t slot, 
         leat_accumulators_encode(self->frame.set, leat_session_payload(session), out);
     }
     LEAT_ASSERT(!out->failed);
-    snapshot->put(snapshot, TABLE_SESSIONS, leat_keys_group(self->frame.keys, slot), leat_keys_bytes(self->frame.keys, slot),
-                  leat_writer_slice(out));
+    snapshot->put(snapshot, TABLE_SESSIONS, leat_keys_group(self->frame.keys, slot),
+                  leat_keys_bytes(self->frame.keys, slot), leat_writer_slice(out));
 }
 
 static void store_slot(window_session *self, leat_snapshot *snapshot, uint32_t slot, leat_pane_entry *entry)
@@ -308,10 +336,12 @@ static leat_code restore_session(window_session *self, uint32_t slot, leat_reade
         return leat_window_frame_no_budget(&self->frame, out_error);
     session->firings = firings;
     leat_accumulators_init(self->frame.set, leat_session_payload(session));
-    return leat_accumulators_decode(self->frame.set, leat_session_payload(session), value, self->base.context->budget, out_error);
+    return leat_accumulators_decode(self->frame.set, leat_session_payload(session), value, self->base.context->budget,
+                                    out_error);
 }
 
-static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value, leat_error *out_error)
+static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
+                         leat_error *out_error)
 {
     window_session *self = (window_session *)base;
     if (table == LEAT_WINDOW_MARKS)
@@ -321,8 +351,9 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
     uint8_t version = leat_read_u8(&reader);
     uint64_t count = leat_read_varint(&reader);
     if (reader.failed || version != VERSION || table != TABLE_SESSIONS)
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "expected stored sessions in version %d, found table %u, version %u", VERSION,
-                              table, version);
+        return leat_error_set(out_error, LEAT_E_CORRUPT,
+                              "expected stored sessions in version %d, found table %u, version %u", VERSION, table,
+                              version);
     uint32_t slot;
     leat_code code = leat_keys_slot(self->frame.keys, key, &slot, out_error);
     for (uint64_t i = 0; i < count && code == LEAT_OK; i++)
@@ -358,8 +389,8 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     leat_code code = leat_window_frame_open(&self->frame, base->context, out_error);
     if (code != LEAT_OK)
         return code;
-    if (leat_sessions_init(&self->sessions, base->context->budget, leat_accumulators_size(self->frame.set), spec->window.gap_ms,
-                           spec->allowed_lateness_ms))
+    if (leat_sessions_init(&self->sessions, base->context->budget, leat_accumulators_size(self->frame.set),
+                           spec->window.gap_ms, spec->allowed_lateness_ms))
         return LEAT_OK;
     code = leat_window_frame_no_budget(&self->frame, out_error);
     leat_window_frame_close(&self->frame);
@@ -383,8 +414,8 @@ static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *ou
 {
     window_session *self = (window_session *)base;
     *out_keys = leat_keys_count(self->frame.keys);
-    *out_state_bytes = leat_keys_memory(self->frame.keys) + leat_panes_memory(&self->sessions.tables) + self->sessions.memory +
-                       self->sessions.alarms.room * sizeof *self->sessions.alarms.alarms;
+    *out_state_bytes = leat_keys_memory(self->frame.keys) + leat_panes_memory(&self->sessions.tables) +
+                       self->sessions.memory + self->sessions.alarms.room * sizeof *self->sessions.alarms.alarms;
 }
 
 const leat_operator_ops leat_operator_window_session_ops = {

@@ -37,9 +37,9 @@ typedef struct window_time {
     int64_t next_due;     // nothing fires or ends before the watermark gets there
     uint32_t *uses;       // per slot: panes that hold it
     uint32_t uses_room;
-    uint32_t orphans;     // keys that came with late rows only, about
-    bool ended;           // a pane was dropped since the last sweep
-    void *merged;         // accumulator for firing
+    uint32_t orphans; // keys that came with late rows only, about
+    bool ended;       // a pane was dropped since the last sweep
+    void *merged;     // accumulator for firing
     // The pane of the last row on time; rows in [start, start + pane_ms) belong to it.
     leat_pane *here;
     int64_t here_start, here_due; // of its first window
@@ -66,7 +66,8 @@ static leat_code uses_room(window_time *self, leat_error *out_error)
     uint32_t needed = leat_keys_capacity(self->frame.keys);
     if (needed <= self->uses_room)
         return LEAT_OK;
-    uint32_t *uses = leat_budget_grow(self->base.context->budget, self->uses, self->uses_room * sizeof *uses, needed * sizeof *uses);
+    uint32_t *uses =
+        leat_budget_grow(self->base.context->budget, self->uses, self->uses_room * sizeof *uses, needed * sizeof *uses);
     if (!uses)
         return leat_window_frame_no_budget(&self->frame, out_error);
     self->uses = uses;
@@ -334,16 +335,17 @@ static leat_code advance(window_time *self, int64_t watermark, leat_error *out_e
 // ---- rows
 
 // The windows of the row that have fired and still take rows fire once more, for its key.
-static leat_code refire(window_time *self, uint32_t slot, uint32_t row, int64_t pane, leat_error *out_error)
+static leat_code refire(window_time *self, uint32_t slot, int64_t pane, leat_error *out_error)
 {
     leat_window_frame *frame = &self->frame;
     leat_code code = leat_window_frame_flush(frame, out_error);
-    if (code != LEAT_OK || (frame->eval.bad && frame->eval.bad[row]))
+    if (code != LEAT_OK)
         return code;
     leat_emitter_watermark(&frame->results, frame->heard);
     int64_t last = leat_assigner_last_end(&self->assigner, pane);
     int64_t end = leat_assigner_end_after(&self->assigner, pane, minus(frame->watermark, self->lateness_ms));
-    for (; end <= last && leat_assigner_due(&self->assigner, end) <= frame->fired && code == LEAT_OK; end += self->assigner.step_ms) {
+    for (; end <= last && leat_assigner_due(&self->assigner, end) <= frame->fired && code == LEAT_OK;
+         end += self->assigner.step_ms) {
         leat_pane *firings = leat_panes_open(&self->refirings, end);
         bool is_new;
         leat_pane_entry *entry = firings ? leat_pane_make(&self->refirings, firings, slot, &is_new) : NULL;
@@ -357,10 +359,16 @@ static leat_code refire(window_time *self, uint32_t slot, uint32_t row, int64_t 
     return code;
 }
 
-static void drop_row(window_time *self, uint32_t slot, leat_drop_cause cause, uint32_t row)
+// The row leaves nothing under its key.
+static void pass_over(window_time *self, uint32_t slot)
 {
     if (!(self->uses[slot] & ~IDLE_MARK))
         self->orphans++;
+}
+
+static void drop_row(window_time *self, uint32_t slot, leat_drop_cause cause, uint32_t row)
+{
+    pass_over(self, slot);
     if (cause == LEAT_DROP_LATE)
         leat_window_frame_late(&self->frame, row);
     else
@@ -407,7 +415,7 @@ static leat_code find_pane(window_time *self, uint32_t slot, uint32_t row, int64
         return code;
     }
     // Nothing that has fired takes rows when lateness is 0, unless a savepoint set the watermark back.
-    return self->lateness_ms || watermark < fired ? refire(self, slot, row, start, out_error) : LEAT_OK;
+    return self->lateness_ms || watermark < fired ? refire(self, slot, start, out_error) : LEAT_OK;
 }
 
 static leat_code on_row(window_time *self, uint32_t i, leat_error *out_error)
@@ -420,14 +428,29 @@ static leat_code on_row(window_time *self, uint32_t i, leat_error *out_error)
         if (code != LEAT_OK)
             return code;
     }
+    bool bad = frame->eval.bad_count && frame->eval.bad[row]; // counted when the batch is done
+    if (slot == LEAT_SLOT_NONE)
+        return bad ? (void)0 : leat_window_frame_too_large(frame), LEAT_OK;
+    if (bad)
+        return pass_over(self, slot), LEAT_OK;
     if (!frame->times || (frame->time_nulls && frame->time_nulls[row]) || frame->times[row] == LEAT_TIME_NONE)
         return drop_row(self, slot, LEAT_DROP_NULL_TIME, row), LEAT_OK;
     if (!leat_assigner_fits(frame->times[row]))
         return drop_row(self, slot, LEAT_DROP_MISFIT, row), LEAT_OK;
     int64_t time = leat_assigner_local(&self->assigner, frame->times[row]);
-    if (self->here && time - self->here_start >= 0 && time - self->here_start < self->assigner.pane_ms && self->here_due > frame->fired)
+    if (self->here && time - self->here_start >= 0 && time - self->here_start < self->assigner.pane_ms &&
+        self->here_due > frame->fired)
         return take(self, self->here, slot, row, out_error);
     return find_pane(self, slot, row, time, out_error);
+}
+
+// Whether all times lie in [first, last], without a branch per row: both distances are below 2^63 exactly then.
+static bool all_within(const int64_t *times, uint32_t count, int64_t first, int64_t last)
+{
+    uint64_t outside = 0;
+    for (uint32_t i = 0; i < count; i++)
+        outside |= ((uint64_t)times[i] - (uint64_t)first) | ((uint64_t)last - (uint64_t)times[i]);
+    return !(outside >> 63);
 }
 
 // Whether all rows of the batch are on time and in one pane; then it is opened.
@@ -436,22 +459,34 @@ static bool in_one_pane(window_time *self, leat_pane **out_pane)
     const leat_window_frame *frame = &self->frame;
     const leat_batch *batch = frame->batch;
     const int64_t *times = frame->times;
-    if (self->assigner.zone || !times || batch->selection || frame->time_nulls)
+    if (self->assigner.zone || !times || batch->selection || frame->time_nulls || frame->eval.bad_count ||
+        leat_keys_refused(frame->keys))
         return false;
-    int64_t least = times[0], most = times[0];
-    for (uint32_t i = 1; i < batch->count; i++) {
-        least = times[i] < least ? times[i] : least;
-        most = times[i] > most ? times[i] : most;
-    }
-    if (!leat_assigner_fits(least) || !leat_assigner_fits(most))
+    if (!leat_assigner_fits(times[0]))
         return false;
-    int64_t start = leat_assigner_pane(&self->assigner, least), first = leat_assigner_first_end(&self->assigner, start);
+    int64_t start = leat_assigner_pane(&self->assigner, times[0]),
+            first = leat_assigner_first_end(&self->assigner, start);
     int64_t under = batch->watermark ? batch->watermark[batch->count - 1] : frame->watermark;
-    if (most - start >= self->assigner.pane_ms || first > leat_assigner_last_end(&self->assigner, start) ||
-        first - 1 <= frame->fired || first - 1 <= under || under >= self->next_due)
+    if (first > leat_assigner_last_end(&self->assigner, start) || first - 1 <= frame->fired || first - 1 <= under ||
+        under >= self->next_due || !all_within(times, batch->count, start, start + (self->assigner.pane_ms - 1)))
         return false;
     *out_pane = open_pane(self, start);
     return *out_pane != NULL;
+}
+
+// Takes back entries that were made for rows that could not be evaluated.
+static void take_back(window_time *self, leat_pane *pane, const uint32_t *new, uint32_t new_count)
+{
+    leat_window_frame *frame = &self->frame;
+    for (uint32_t i = 0; i < new_count; i++) {
+        uint32_t slot = frame->slots[new[i]];
+        if (leat_accumulators_rows(frame->set, frame->accumulators[new[i]]))
+            continue;
+        self->uses[slot]--;
+        pass_over(self, slot);
+        leat_accumulators_release(frame->set, frame->accumulators[new[i]], self->base.context->budget);
+        leat_pane_erase(&self->panes, pane, slot);
+    }
 }
 
 static leat_code on_one_pane(window_time *self, leat_pane *pane, leat_error *out_error)
@@ -467,6 +502,8 @@ static leat_code on_one_pane(window_time *self, leat_pane *pane, leat_error *out
         return leat_window_frame_no_budget(frame, out_error);
     frame->waiting = count; // all of them: rows need not be listed
     leat_code code = leat_window_frame_flush(frame, out_error);
+    if (code == LEAT_OK && frame->eval.bad_count)
+        take_back(self, pane, new, new_count);
     return code == LEAT_OK && batch->watermark ? advance(self, batch->watermark[count - 1], out_error) : code;
 }
 
@@ -477,9 +514,12 @@ static leat_code on_rows(window_time *self, leat_batch *batch, leat_error *out_e
         code = uses_room(self, out_error);
     if (code != LEAT_OK)
         return code;
+    if (batch->row_kind) // whether an entry took no row cannot be seen afterwards, as for others (take_back)
+        leat_accumulators_prepare(self->frame.set, &self->frame.eval, batch);
     leat_pane *pane;
     if (in_one_pane(self, &pane))
         return on_one_pane(self, pane, out_error);
+    leat_accumulators_prepare(self->frame.set, &self->frame.eval, batch); // for eval.bad: such a row opens nothing
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++)
         code = on_row(self, i, out_error);
     return code;
@@ -524,7 +564,8 @@ static uint8_t *put_key(uint8_t bytes[KEY_MAX], int64_t number, leat_slice key)
     return bytes;
 }
 
-static void store(window_time *self, leat_snapshot *snapshot, uint8_t table, int64_t number, uint32_t slot, const leat_pane_entry *entry)
+static void store(window_time *self, leat_snapshot *snapshot, uint8_t table, int64_t number, uint32_t slot,
+                  const leat_pane_entry *entry)
 {
     uint8_t bytes[KEY_MAX];
     leat_slice key = leat_keys_bytes(self->frame.keys, slot);
@@ -584,10 +625,12 @@ static leat_code restore_entry(window_time *self, uint8_t table, int64_t number,
     }
     if (is_new)
         begin_entry(self, slot, leat_pane_payload(entry));
-    return leat_accumulators_decode(self->frame.set, leat_pane_payload(entry), value, self->base.context->budget, out_error);
+    return leat_accumulators_decode(self->frame.set, leat_pane_payload(entry), value, self->base.context->budget,
+                                    out_error);
 }
 
-static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value, leat_error *out_error)
+static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
+                         leat_error *out_error)
 {
     window_time *self = (window_time *)base;
     if (table == LEAT_WINDOW_MARKS)
@@ -598,8 +641,9 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
     int64_t number = (int64_t)leat_read_u64(&keys);
     uint8_t version = leat_read_u8(&values);
     if (keys.failed || version != VERSION || table > TABLE_REFIRINGS)
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "expected a window's state in version %d, found table %u, version %u", VERSION,
-                              table, version);
+        return leat_error_set(out_error, LEAT_E_CORRUPT,
+                              "expected a window's state in version %d, found table %u, version %u", VERSION, table,
+                              version);
     leat_code code = restore_entry(self, table, number, leat_slice_of(key.data + 8, key.size - 8), &values, out_error);
     if (code == LEAT_OK && values.failed)
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored accumulator of %zu bytes is damaged", value.size);
@@ -687,8 +731,8 @@ static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *ou
 {
     window_time *self = (window_time *)base;
     *out_keys = leat_keys_count(self->frame.keys);
-    *out_state_bytes = leat_keys_memory(self->frame.keys) + leat_panes_memory(&self->panes) + leat_panes_memory(&self->refirings) +
-                       self->uses_room * sizeof *self->uses;
+    *out_state_bytes = leat_keys_memory(self->frame.keys) + leat_panes_memory(&self->panes) +
+                       leat_panes_memory(&self->refirings) + self->uses_room * sizeof *self->uses;
 }
 
 const leat_operator_ops leat_operator_window_time_ops = {

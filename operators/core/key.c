@@ -1,22 +1,26 @@
 #include "operators/core/key.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "operators/base/hash.h"
 #include "operators/core/budget.h"
+#include "operators/core/key_encode.h"
 
 // How a dictionary lies in memory
 //
 // slot -> key: pages of PAGE_SLOTS records that never move, because leat_keys_bytes hands out pointers into them.
 //   integer shape (one I64 column): 16 bytes, the encoded key (9 bytes) and its group;
 //   byte shape (everything else): 32 bytes, the hash and the encoded key, inline up to 20 bytes, else in a block of its size class.
-// key -> slot: open addressing with linear probing, no tombstones (removal shifts back), at most 3/4 full.
+// key -> slot: open addressing with linear probing, no tombstones (removal shifts back), at most half full.
 //   integer shape: the key itself stands in the table, so a hit touches one cache line; placed by a mix of the integer, since
 //   XXH3 is only needed once per new key;
 //   byte shape: upper half of the hash and the slot, 8 bytes; the lower bits of that half are the place, so that
 //   growing and removing never look at the records.
 // A NULL integer has its slot beside the table.
+//
+// Rows are probed by 256, without a branch that depends on where a key lies: one pass looks at the homes of all, the next at the
+// places behind for those that were not at home, and so on; what is left after a few passes, and new keys, go one by one. (A loop that
+// probes row by row mispredicts once per displaced key, which took 45 % of a window's time.)
 //
 // Released slots are bits in `free_bits`, with a summary of one bit per word above: the smallest is found by two scans.
 
@@ -27,8 +31,10 @@ enum {
     INLINE_BYTES = 20,
     TABLE_MIN = 16,
     ROWS_AT_ONCE = 256,    // hashes and places of that many rows lie on the stack
-    PREFETCH_TABLE = 24,   // rows ahead, measured (performance.md 2)
+    PROBE_ROUNDS = 4,      // passes over a batch; at half load 5 % of the keys lie further from home
     L2_BYTES = 256 * 1024, // of the smallest board; prefetching within the cache costs more than it gives
+    INTEGER_AHEAD_BYTES =
+        1 << 20, // a loop without branches overlaps its misses by itself: below, prefetching cost 3 % at 10 k keys
     BLOCK_BYTES = 16384,
     CLASS_STEP = 32,
     CLASS_COUNT = LEAT_KEY_BYTES_MAX / CLASS_STEP + 1,
@@ -94,6 +100,7 @@ struct leat_keys {
     // -- room for encoding the rows of one call
     uint8_t *scratch;
     size_t scratch_size;
+    uint32_t refused;  // rows of the last call that have no slot
     leat_arena nested; // items of the key that leat_keys_values decoded last
 };
 
@@ -128,126 +135,6 @@ static void keys_free(leat_keys *keys, void *memory, size_t size)
     if (memory)
         keys->memory -= size;
     leat_budget_free(keys->budget, memory, size);
-}
-
-// ---- encoding: the same bytes as leat_value_encode, without a call per byte
-
-static uint64_t f64_bits(double value)
-{
-    uint64_t bits;
-    if (isnan(value))
-        return 0x7ff8000000000000ULL;
-    value += 0.0; // -0.0 + 0.0 is 0.0
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static uint8_t *put_u64(uint8_t *out, uint64_t value)
-{
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-    value = __builtin_bswap64(value);
-#endif
-    memcpy(out, &value, sizeof value);
-    return out + sizeof value;
-}
-
-static uint8_t *put_varint(uint8_t *out, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *out++ = (uint8_t)(value | 0x80);
-    *out++ = (uint8_t)value;
-    return out;
-}
-
-static inline uint8_t *put_text(uint8_t *out, leat_slice text)
-{
-    *out++ = 0;
-    out = put_varint(out, text.size);
-    if (text.size)
-        memcpy(out, text.data, text.size);
-    return out + text.size;
-}
-
-static uint8_t *put_i64(uint8_t *out, uint64_t value)
-{
-    *out++ = 0;
-    return put_u64(out, value);
-}
-
-static uint8_t *put_i128(uint8_t *out, leat_i128 value)
-{
-    return put_u64(put_i64(out, (uint64_t)value), (uint64_t)(value >> 64));
-}
-
-static uint8_t *put_boolean(uint8_t *out, bool value)
-{
-    *out++ = 0;
-    *out++ = value;
-    return out;
-}
-
-static uint8_t *put_null(uint8_t *out)
-{
-    *out++ = 1;
-    return out;
-}
-
-// Through a writer over the same memory; it never grows, since its limit is its capacity.
-static uint8_t *put_nested(uint8_t *out, const uint8_t *end, const leat_column *column, uint32_t row)
-{
-    size_t room = (size_t)(end - out);
-    leat_writer writer = {.bytes = out, .capacity = room, .limit = room};
-    leat_value value = leat_column_value(column, row);
-    leat_value_encode(column->type, &value, &writer);
-    return writer.failed ? NULL : out + writer.size;
-}
-
-enum { TEXT_OVERHEAD = 11, FIXED_MAX = 17 };
-
-static uint8_t *put_column(uint8_t *out, const uint8_t *end, const leat_column *column, uint32_t row)
-{
-    leat_physical physical = leat_type_physical(column->type);
-    size_t left = (size_t)(end - out);
-    if (leat_column_is_null(column, row))
-        return left < 1 ? NULL : put_null(out);
-    if (physical == LEAT_PHYSICAL_NESTED)
-        return put_nested(out, end, column, row);
-    if (physical == LEAT_PHYSICAL_TEXT)
-        return left < TEXT_OVERHEAD || column->text[row].size > left - TEXT_OVERHEAD ? NULL
-                                                                                     : put_text(out, column->text[row]);
-    if (left < FIXED_MAX)
-        return NULL;
-    if (physical == LEAT_PHYSICAL_I64)
-        return put_i64(out, (uint64_t)column->i64[row]);
-    if (physical == LEAT_PHYSICAL_F64)
-        return put_i64(out, f64_bits(column->f64[row]));
-    if (physical == LEAT_PHYSICAL_I128)
-        return put_i128(out, column->i128[row]);
-    return put_boolean(out, column->boolean[row] != 0);
-}
-
-// Room that makes every key of LEAT_KEY_BYTES_MAX fit, whatever the bounds above keep free.
-enum { ENCODE_ROOM = LEAT_KEY_BYTES_MAX + 32 };
-
-// The key's size, or SIZE_MAX when it is longer than a key may be.
-static size_t encode_row(const leat_batch *batch, const uint32_t *columns, uint32_t column_count, uint32_t row,
-                         uint8_t out_bytes[ENCODE_ROOM])
-{
-    uint8_t *out = out_bytes;
-    for (uint32_t i = 0; i < column_count && out; i++)
-        out = put_column(out, out_bytes + ENCODE_ROOM, &batch->columns[columns[i]], row);
-    size_t size = out ? (size_t)(out - out_bytes) : SIZE_MAX;
-    return size <= LEAT_KEY_BYTES_MAX ? size : SIZE_MAX;
-}
-
-void leat_keys_hash_rows(const leat_batch *batch, const uint32_t *columns, uint32_t column_count, uint64_t *out_hashes)
-{
-    uint8_t bytes[ENCODE_ROOM];
-    for (uint32_t i = 0; i < batch->selected; i++) {
-        size_t size = encode_row(batch, columns, column_count, leat_batch_row(batch, i), bytes);
-        // A key that is too long is refused where it is resolved; on the way there any instance will do.
-        out_hashes[i] = size == SIZE_MAX ? 0 : leat_hash(bytes, size);
-    }
 }
 
 // ---- slots
@@ -421,7 +308,12 @@ static size_t entry_size(const leat_keys *keys)
 
 static size_t table_size(const leat_keys *keys) { return ((size_t)keys->mask + 1) * entry_size(keys); }
 
-static uint32_t integer_place(int64_t key) { return (uint32_t)(leat_hash_mix((uint64_t)key) >> 32); }
+// Folded before and after: neither keys that differ in their upper bits only nor equal distances fall into one place.
+static inline uint32_t integer_place(int64_t key)
+{
+    uint64_t mixed = ((uint64_t)key ^ (uint64_t)key >> 32) * 0x9e3779b97f4a7c15ULL;
+    return (uint32_t)(mixed ^ mixed >> 32);
+}
 
 static void integer_put(integer_entry *table, uint32_t mask, integer_entry entry)
 {
@@ -458,7 +350,7 @@ static void move_entries(const leat_keys *keys, void *to, uint32_t to_mask)
 static bool table_room(leat_keys *keys)
 {
     uint64_t places = (uint64_t)keys->mask + 1;
-    if (keys->table_used < places - places / 4)
+    if (keys->table_used < places / 2)
         return true;
     if (places > UINT32_MAX / 2)
         return false;
@@ -488,7 +380,7 @@ static uint32_t integer_insert(leat_keys *keys, int64_t key)
     if (slot == LEAT_SLOT_NONE)
         return slot;
     uint8_t bytes[INTEGER_BYTES];
-    put_i64(bytes, (uint64_t)key);
+    leat_key_put_i64(bytes, (uint64_t)key);
     integer_record_fill(integer_at(keys, slot), bytes, INTEGER_BYTES);
     integer_put(keys->table, keys->mask, (integer_entry){.key = key, .slot_plus = slot + 1});
     keys->table_used++;
@@ -533,42 +425,59 @@ typedef struct row_range {
     uint32_t begin, count; // in existing rows
 } row_range;
 
-// Resolves rows until one is new, NULL excepted; table and mask in registers, which a loop that may insert cannot have.
-// Returns the index of the row that it stopped at.
-static inline uint32_t integer_known_rows(const leat_keys *keys, const int64_t *values, const uint32_t *homes,
-                                          uint32_t begin, uint32_t count, bool prefetch, uint32_t *out_slots)
+// One look at the homes of all rows: those that hold another key are listed in out_displaced. Returns how many these are.
+static inline uint32_t integer_homes(const leat_keys *keys, const int64_t *values, uint32_t count, uint32_t *out_slots,
+                                     uint16_t *out_displaced)
+{
+    const integer_entry *table = keys->table;
+    uint32_t mask = keys->mask, displaced = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const integer_entry *entry = &table[integer_place(values[i]) & mask];
+        out_slots[i] = entry->slot_plus - 1; // LEAT_SLOT_NONE when the place is empty
+        out_displaced[displaced] = (uint16_t)i;
+        displaced += (entry->key != values[i]) & (entry->slot_plus != 0);
+    }
+    return displaced;
+}
+
+// The places behind, for what the rounds before have left.
+static void integer_displaced(const leat_keys *keys, const int64_t *values, uint16_t *rows, uint32_t count,
+                              uint32_t *out_slots)
 {
     const integer_entry *table = keys->table;
     uint32_t mask = keys->mask;
-    for (uint32_t i = begin; i < count; i++) {
-        if (prefetch)
-            __builtin_prefetch(&table[homes[i + PREFETCH_TABLE] & mask]);
-        uint32_t place = homes[i] & mask;
-        while (table[place].key != values[i] && table[place].slot_plus)
-            place = (place + 1) & mask;
-        if (!table[place].slot_plus)
-            return i;
-        out_slots[i] = table[place].slot_plus - 1;
+    for (uint32_t round = 1; round < PROBE_ROUNDS && count; round++) {
+        uint32_t left = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            uint16_t row = rows[i];
+            const integer_entry *entry = &table[(integer_place(values[row]) + round) & mask];
+            out_slots[row] = entry->slot_plus - 1;
+            rows[left] = row;
+            left += (entry->key != values[row]) & (entry->slot_plus != 0);
+        }
+        count = left;
     }
-    return count;
+    for (uint32_t i = 0; i < count; i++)
+        out_slots[rows[i]] = integer_probe(keys, values[rows[i]], integer_place(values[rows[i]]) + PROBE_ROUNDS);
 }
 
 static bool integer_probe_rows(leat_keys *keys, const int64_t *values, uint32_t count, uint32_t *out_slots)
 {
-    uint32_t homes[ROWS_AT_ONCE + PREFETCH_TABLE];
-    for (uint32_t i = 0; i < count; i++)
-        homes[i] = integer_place(values[i]);
-    memset(homes + count, 0, PREFETCH_TABLE * sizeof *homes); // read by the last rows' prefetch
-    bool prefetch = table_size(keys) > L2_BYTES;
-    for (uint32_t i = 0;; i++) {
-        i = prefetch ? integer_known_rows(keys, values, homes, i, count, true, out_slots)
-                     : integer_known_rows(keys, values, homes, i, count, false, out_slots);
-        if (i == count)
-            return true;
-        out_slots[i] = integer_get(keys, values[i], homes[i]);
+    uint16_t displaced[ROWS_AT_ONCE];
+    const integer_entry *table = keys->table;
+    if (table_size(keys) > INTEGER_AHEAD_BYTES)
+        for (uint32_t i = 0; i < count; i++)
+            __builtin_prefetch(&table[integer_place(values[i]) & keys->mask]);
+    uint32_t displaced_count = integer_homes(keys, values, count, out_slots, displaced);
+    integer_displaced(keys, values, displaced, displaced_count, out_slots);
+    for (uint32_t i = 0; i < count; i++) {
+        if (out_slots[i] != LEAT_SLOT_NONE)
+            continue;
+        out_slots[i] = integer_get(keys, values[i], integer_place(values[i]));
         if (out_slots[i] == LEAT_SLOT_NONE)
             return false;
     }
+    return true;
 }
 
 static bool integer_probe_nulls(leat_keys *keys, const int64_t *values, const uint8_t *nulls, uint32_t count,
@@ -680,21 +589,19 @@ static uint32_t byte_get(leat_keys *keys, uint64_t hash, leat_slice key)
     return slot != LEAT_SLOT_NONE ? slot : byte_insert(keys, hash, key);
 }
 
-static leat_code too_long(leat_error *out_error)
-{
-    return leat_error_set(out_error, LEAT_E_LIMIT, "a key is longer than %d bytes", LEAT_KEY_BYTES_MAX);
-}
+static const uint32_t TOO_LONG = UINT32_MAX; // in sizes
 
 typedef struct encoded_rows {
     uint64_t hashes[ROWS_AT_ONCE];
-    uint32_t offsets[ROWS_AT_ONCE + 1]; // into keys->scratch
+    uint32_t offsets[ROWS_AT_ONCE]; // into keys->scratch
+    uint32_t sizes[ROWS_AT_ONCE];
 } encoded_rows;
 
 static bool scratch_room(leat_keys *keys, size_t used)
 {
-    if (keys->scratch_size - used >= ENCODE_ROOM)
+    if (keys->scratch_size - used >= LEAT_KEY_ENCODE_ROOM)
         return true;
-    size_t size = 2 * keys->scratch_size + ENCODE_ROOM;
+    size_t size = 2 * keys->scratch_size + LEAT_KEY_ENCODE_ROOM;
     uint8_t *scratch = keys_grow(keys, keys->scratch, keys->scratch_size, size);
     if (!scratch)
         return false;
@@ -703,77 +610,82 @@ static bool scratch_room(leat_keys *keys, size_t used)
     return true;
 }
 
-static size_t encode_text(const leat_column *column, uint32_t row, uint8_t *out_bytes)
-{
-    if (leat_column_is_null(column, row))
-        return (size_t)(put_null(out_bytes) - out_bytes);
-    leat_slice text = column->text[row];
-    if (text.size > LEAT_KEY_BYTES_MAX)
-        return SIZE_MAX;
-    size_t size = (size_t)(put_text(out_bytes, text) - out_bytes);
-    return size <= LEAT_KEY_BYTES_MAX ? size : SIZE_MAX;
-}
-
-static leat_code encode_rows(leat_keys *keys, row_range rows, encoded_rows *out, leat_error *out_error)
+static bool encode_rows(leat_keys *keys, row_range rows, encoded_rows *out)
 {
     const leat_batch *batch = rows.batch;
     uint32_t used = 0;
     for (uint32_t i = 0; i < rows.count; i++) {
         if (!scratch_room(keys, used))
-            return out_of_budget(keys, out_error);
+            return false;
         uint32_t row = leat_batch_row(batch, rows.begin + i);
         uint8_t *bytes = keys->scratch + used;
-        size_t size = keys->shape == SHAPE_TEXT ? encode_text(&batch->columns[rows.columns[0]], row, bytes)
-                                                : encode_row(batch, rows.columns, keys->type_count, row, bytes);
-        if (size == SIZE_MAX)
-            return too_long(out_error);
-        out->hashes[i] = leat_hash(bytes, size);
+        size_t size = keys->shape == SHAPE_TEXT
+                          ? leat_key_encode_text(&batch->columns[rows.columns[0]], row, bytes)
+                          : leat_key_encode_row(batch, rows.columns, keys->type_count, row, bytes);
         out->offsets[i] = used;
+        out->sizes[i] = size == LEAT_KEY_TOO_LONG ? TOO_LONG : (uint32_t)size;
+        out->hashes[i] = 0;
+        if (size == LEAT_KEY_TOO_LONG)
+            continue;
+        out->hashes[i] = leat_hash(bytes, size);
         used += (uint32_t)size;
     }
-    out->offsets[rows.count] = used;
-    return LEAT_OK;
+    return true;
 }
 
 // For each row the first slot (plus 1) whose tag is that of the row's hash: nearly always the right one. Looks only at the table,
-// and has the records fetched for the comparison that follows.
+// in rounds as for integers, and has the records fetched for the comparison that follows.
 static void byte_candidates(const leat_keys *keys, const uint64_t *hashes, uint32_t count, uint32_t *out_slots_plus)
 {
     const byte_entry *table = keys->table;
-    uint32_t mask = keys->mask;
+    uint32_t mask = keys->mask, left = count;
+    uint16_t rows[ROWS_AT_ONCE];
     bool prefetch = table_size(keys) + (size_t)keys->slot_end * sizeof(byte_record) > L2_BYTES;
     for (uint32_t i = 0; i < count; i++) {
-        if (prefetch && i + PREFETCH_TABLE < count)
-            __builtin_prefetch(&table[(hashes[i + PREFETCH_TABLE] >> 32) & mask]);
-        uint32_t tag = (uint32_t)(hashes[i] >> 32), place = tag & mask;
-        while (table[place].tag != tag && table[place].slot_plus)
-            place = (place + 1) & mask;
-        out_slots_plus[i] = table[place].slot_plus;
-        if (prefetch && out_slots_plus[i])
-            __builtin_prefetch(byte_at(keys, out_slots_plus[i] - 1));
+        rows[i] = (uint16_t)i;
+        if (prefetch)
+            __builtin_prefetch(&table[(hashes[i] >> 32) & mask]);
     }
+    for (uint32_t round = 0; left; round++) {
+        uint32_t before = left;
+        left = 0;
+        for (uint32_t i = 0; i < before; i++) {
+            uint16_t row = rows[i];
+            uint32_t tag = (uint32_t)(hashes[row] >> 32);
+            const byte_entry *entry = &table[(tag + round) & mask];
+            out_slots_plus[row] = entry->slot_plus;
+            rows[left] = row;
+            left += (entry->tag != tag) & (entry->slot_plus != 0);
+        }
+    }
+    for (uint32_t i = 0; prefetch && i < count; i++)
+        if (out_slots_plus[i])
+            __builtin_prefetch(byte_at(keys, out_slots_plus[i] - 1));
 }
 
-static leat_code byte_resolve(leat_keys *keys, row_range rows, uint32_t *out_slots, leat_error *out_error)
+static bool byte_resolve(leat_keys *keys, row_range rows, uint32_t *out_slots)
 {
     encoded_rows encoded;
     uint32_t candidates[ROWS_AT_ONCE];
-    leat_code code = encode_rows(keys, rows, &encoded, out_error);
-    if (code != LEAT_OK)
-        return code;
+    if (!encode_rows(keys, rows, &encoded))
+        return false;
     byte_candidates(keys, encoded.hashes, rows.count, candidates);
     for (uint32_t i = 0; i < rows.count; i++) {
-        const char *bytes = (const char *)keys->scratch + encoded.offsets[i];
-        leat_slice key = leat_slice_of(bytes, encoded.offsets[i + 1] - encoded.offsets[i]);
+        leat_slice key = leat_slice_of((const char *)keys->scratch + encoded.offsets[i], encoded.sizes[i]);
         if (candidates[i] && record_is(byte_at(keys, candidates[i] - 1), encoded.hashes[i], key)) {
             out_slots[i] = candidates[i] - 1;
             continue;
         }
+        if (encoded.sizes[i] == TOO_LONG) {
+            out_slots[i] = LEAT_SLOT_NONE;
+            keys->refused++;
+            continue;
+        }
         out_slots[i] = byte_get(keys, encoded.hashes[i], key);
         if (out_slots[i] == LEAT_SLOT_NONE)
-            return out_of_budget(keys, out_error);
+            return false;
     }
-    return LEAT_OK;
+    return true;
 }
 
 static void byte_remove(leat_keys *keys, const byte_record *record, uint32_t slot)
@@ -866,20 +778,20 @@ void leat_keys_destroy(leat_keys *keys)
 leat_code leat_keys_resolve(leat_keys *keys, const leat_batch *batch, const uint32_t *columns, uint32_t *out_slots,
                             leat_error *out_error)
 {
+    keys->refused = 0;
     for (uint32_t begin = 0; begin < batch->selected; begin += ROWS_AT_ONCE) {
         uint32_t left = batch->selected - begin;
         row_range rows = {
             .batch = batch, .columns = columns, .begin = begin, .count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE};
-        leat_code code = LEAT_OK;
-        if (keys->shape != SHAPE_INTEGER)
-            code = byte_resolve(keys, rows, out_slots + begin, out_error);
-        else if (!integer_resolve(keys, rows, out_slots + begin))
-            code = out_of_budget(keys, out_error);
-        if (code != LEAT_OK)
-            return code;
+        bool resolved = keys->shape == SHAPE_INTEGER ? integer_resolve(keys, rows, out_slots + begin)
+                                                     : byte_resolve(keys, rows, out_slots + begin);
+        if (!resolved)
+            return out_of_budget(keys, out_error);
     }
     return LEAT_OK;
 }
+
+uint32_t leat_keys_refused(const leat_keys *keys) { return keys->refused; }
 
 static bool decode(const leat_keys *keys, leat_slice key_bytes, leat_value *out_values)
 {
@@ -931,7 +843,8 @@ static uint32_t insert(leat_keys *keys, leat_slice key_bytes)
 leat_code leat_keys_slot(leat_keys *keys, leat_slice key_bytes, uint32_t *out_slot, leat_error *out_error)
 {
     if (key_bytes.size > LEAT_KEY_BYTES_MAX)
-        return too_long(out_error);
+        return leat_error_set(out_error, LEAT_E_LIMIT, "a stored key of %zu bytes is longer than %d", key_bytes.size,
+                              LEAT_KEY_BYTES_MAX);
     uint32_t slot = leat_keys_find(keys, key_bytes);
     if (slot == LEAT_SLOT_NONE) {
         if (!decode(keys, key_bytes, NULL))

@@ -17,6 +17,7 @@ struct leat_accumulators {
     uint32_t program_count;
     uint32_t size;
     bool has_variable;
+    const leat_slot *fused; // a basket without a filter that is the only aggregate with memory of its own; or NULL
 };
 
 struct leat_accumulators_input {
@@ -119,6 +120,20 @@ static void place_slots(leat_accumulators *set)
     set->size = (uint32_t)((size + 15) & ~(size_t)15);
 }
 
+// What one loop can do: the only aggregate with memory of its own is a basket, and takes every row.
+static const leat_slot *fused_slot(const leat_accumulators *set)
+{
+    const leat_slot *only = NULL;
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (!set->slots[i].owner)
+            continue;
+        if (only || set->slots[i].form != LEAT_SLOT_BASKET || set->slots[i].filter >= 0)
+            return NULL;
+        only = &set->slots[i];
+    }
+    return only;
+}
+
 leat_code leat_accumulators_create(leat_arena *arena, const leat_aggregate *aggregates, uint32_t count, bool retract,
                                    leat_accumulators **out_set, leat_error *out_error)
 {
@@ -135,6 +150,7 @@ leat_code leat_accumulators_create(leat_arena *arena, const leat_aggregate *aggr
     for (uint32_t i = 0; i < count; i++)
         plan_slot(set, &set->slots[i], &copies[i], retract);
     place_slots(set);
+    set->fused = fused_slot(set);
     *out_set = set;
     return LEAT_OK;
 }
@@ -222,44 +238,69 @@ static void add_basket(const leat_slot *slot, const taken_rows *taken)
         basket_integers(slot, taken, false);
 }
 
+// An accumulator that is one basket.
+typedef struct fused {
+    int64_t rows;
+    leat_basket basket;
+} fused;
+
+// Extremes are NaN before the first value, both of them; then one comparison each, which is one instruction.
+static inline void fused_double(fused *at, double x)
+{
+    leat_basket *basket = &at->basket;
+    double min = basket->min.f64, max = basket->max.f64;
+    at->rows++;
+    basket->count++;
+    basket->sum.f64 += x;
+    if (__builtin_expect(__builtin_isunordered(min, max), false)) {
+        basket->min.f64 = min != min ? x : x < min ? x : min;
+        basket->max.f64 = max != max ? x : x > max ? x : max;
+    } else {
+        basket->min.f64 = x < min ? x : min;
+        basket->max.f64 = x > max ? x : max;
+    }
+}
+
+static inline void fused_integer(fused *at, int64_t x)
+{
+    leat_basket *basket = &at->basket;
+    int64_t min = basket->min.i64, max = basket->max.i64;
+    at->rows++;
+    basket->count++;
+    basket->sum.i64 = (int64_t)((uint64_t)basket->sum.i64 + (uint64_t)x);
+    basket->min.i64 = x < min ? x : min;
+    basket->max.i64 = x > max ? x : max;
+}
+
+static void fused_rows(const taken_rows *taken, const leat_column *column, bool is_double)
+{
+    void *const *accumulators = taken->accumulators;
+    const uint16_t *rows = taken->rows;
+    const double *doubles = column->f64;
+    const int64_t *integers = column->i64;
+    uint32_t count = taken->count;
+    if (is_double && !rows)
+        for (uint32_t i = 0; i < count; i++)
+            fused_double(accumulators[i], doubles[i]);
+    else if (is_double)
+        for (uint32_t i = 0; i < count; i++)
+            fused_double(accumulators[i], doubles[rows[i]]);
+    else
+        for (uint32_t i = 0; i < count; i++)
+            fused_integer(accumulators[i], integers[rows ? rows[i] : i]);
+}
+
 // The whole of the usual set, COUNT(*), SUM, AVG, MIN, MAX of one column without NULLs, in one pass over the accumulators.
 static bool add_fused(const leat_accumulators *set, const taken_rows *taken)
 {
-    const leat_slot *only = NULL;
-    for (uint32_t i = 0; i < set->count; i++)
-        if (set->slots[i].owner) {
-            if (only)
-                return false;
-            only = &set->slots[i];
-        }
-    if (!only || only->form != LEAT_SLOT_BASKET || only->filter >= 0 || taken->signs || !only->extremes)
+    const leat_slot *only = set->fused;
+    if (!only || taken->signs || !only->extremes)
         return false;
     const leat_column *column = taken->input->columns[only->columns[0]];
     if (column->nulls &&
         memchr(column->nulls, 1, taken->count && taken->rows ? taken->rows[taken->count - 1] + 1u : taken->count))
         return false;
-    struct fused {
-        int64_t rows;
-        leat_basket basket;
-    };
-    for (uint32_t i = 0; i < taken->count; i++) {
-        struct fused *fused = taken->accumulators[i];
-        leat_basket *basket = &fused->basket;
-        uint32_t row = taken_row(taken, i);
-        fused->rows++;
-        basket->count++;
-        if (only->is_double) {
-            double x = column->f64[row];
-            basket->sum.f64 += x;
-            basket->min.f64 = ((x < basket->min.f64) | (basket->min.f64 != basket->min.f64)) ? x : basket->min.f64;
-            basket->max.f64 = ((x > basket->max.f64) | (basket->max.f64 != basket->max.f64)) ? x : basket->max.f64;
-        } else {
-            int64_t x = column->i64[row];
-            basket->sum.i64 = (int64_t)((uint64_t)basket->sum.i64 + (uint64_t)x);
-            basket->min.i64 = x < basket->min.i64 ? x : basket->min.i64;
-            basket->max.i64 = x > basket->max.i64 ? x : basket->max.i64;
-        }
-    }
+    fused_rows(taken, column, only->is_double);
     return true;
 }
 
@@ -374,8 +415,48 @@ void leat_accumulators_release(const leat_accumulators *set, void *accumulator, 
             leat_slot_release(&set->slots[i], accumulator, budget);
 }
 
+enum { VARINT_MAX = 10, WORD = 8 };
+
+static uint8_t *put_signed(uint8_t *out, int64_t value)
+{
+    uint64_t zigzag = (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
+    for (; zigzag >= 0x80; zigzag >>= 7)
+        *out++ = (uint8_t)(zigzag | 0x80);
+    *out++ = (uint8_t)zigzag;
+    return out;
+}
+
+static uint8_t *put_word(uint8_t *out, int64_t value)
+{
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    value = (int64_t)__builtin_bswap64((uint64_t)value);
+#endif
+    memcpy(out, &value, sizeof value);
+    return out + sizeof value;
+}
+
+// The usual set as leat_slot_encode writes it, with one look at the writer: of a million changed keys it is half a snapshot.
+static bool encode_fused(const leat_slot *only, const fused *accumulator, leat_writer *out)
+{
+    const leat_basket *basket = &accumulator->basket;
+    uint8_t *begin = leat_writer_reserve(out, 2 * VARINT_MAX + 3 * WORD), *end = begin;
+    if (!begin)
+        return false;
+    end = put_signed(end, accumulator->rows);
+    end = put_signed(end, basket->count);
+    end = put_word(end, basket->sum.i64);
+    if (only->extremes) {
+        end = put_word(end, basket->min.i64);
+        end = put_word(end, basket->max.i64);
+    }
+    out->size += (size_t)(end - begin);
+    return true;
+}
+
 void leat_accumulators_encode(const leat_accumulators *set, const void *accumulator, leat_writer *out)
 {
+    if (set->fused && encode_fused(set->fused, accumulator, out))
+        return;
     leat_write_varint_signed(out, leat_accumulators_rows(set, accumulator));
     for (uint32_t i = 0; i < set->count; i++)
         if (set->slots[i].owner)

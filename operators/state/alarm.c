@@ -105,8 +105,9 @@ static uint32_t sort_by_slot(const leat_alarms *alarms, uint32_t list)
     return sorted;
 }
 
-// Moves the clock to the earliest alarm and deals its list out: all go to lists before it.
-static void deal_out(leat_alarms *alarms)
+// Moves the clock to the earliest alarm and deals its list out: all go to lists before it, those that turn out to be due later to
+// their places. Only what is really due now has to be sorted.
+static void deal_out(leat_alarms *alarms, leat_alarm_due due, void *context)
 {
     unsigned first = (unsigned)__builtin_ctzll(alarms->filled) + 1;
     uint32_t index_plus = alarms->lists[first], next, now = 0;
@@ -116,24 +117,34 @@ static void deal_out(leat_alarms *alarms)
     for (; index_plus; index_plus = next) {
         leat_alarm *alarm = at(alarms, index_plus);
         next = alarm->next;
-        if (alarm->due_ms != alarms->last_ms) {
+        if (alarm->due_ms == alarms->last_ms)
+            alarm->due_ms = due(context, alarm);
+        if (alarm->due_ms > alarms->last_ms) {
             insert_later(alarms, index_plus);
             continue;
         }
-        alarm->next = now;
-        now = index_plus;
+        bool dropped = alarm->due_ms == LEAT_TIME_NONE;
+        alarm->due_ms = alarms->last_ms;
+        alarm->next = dropped ? alarms->free : now;
+        *(dropped ? &alarms->free : &now) = index_plus;
     }
     alarms->lists[0] = sort_by_slot(alarms, now);
 }
 
-leat_alarm leat_alarms_take(leat_alarms *alarms)
+bool leat_alarms_take(leat_alarms *alarms, int64_t until_ms, leat_alarm_due due, void *context, leat_alarm *out_alarm)
 {
-    if (!alarms->lists[0])
-        deal_out(alarms);
+    while (!alarms->lists[0]) {
+        if (!alarms->filled || leat_alarms_least(alarms) > until_ms)
+            return false;
+        deal_out(alarms, due, context);
+    }
+    if (alarms->last_ms > until_ms)
+        return false;
     uint32_t index_plus = alarms->lists[0];
-    leat_alarm alarm = *at(alarms, index_plus);
-    alarms->lists[0] = alarm.next;
-    at(alarms, index_plus)->next = alarms->free;
+    leat_alarm *alarm = at(alarms, index_plus);
+    *out_alarm = *alarm;
+    alarms->lists[0] = alarm->next;
+    alarm->next = alarms->free;
     alarms->free = index_plus;
-    return alarm;
+    return true;
 }

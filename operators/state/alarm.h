@@ -5,7 +5,9 @@
 // cache miss each), and nothing is allocated while taking.
 // Source: R. Ahuja, K. Mehlhorn, J. Orlin, R. Tarjan, "Faster Algorithms for the Shortest Path Problem" (1990).
 //
-// Usage: reserve before push; look at `leat_alarms_least` before every take, since a take moves the clock to the time it gives.
+// Alarms may be too early: when the clock gets to one, its owner is asked when the slot is really due, and it moves on in place.
+//
+// Usage: reserve before push; take gives what is due until a time, and moves the clock to it.
 // Ownership: memory from the budget. Threads: the operator's. Failure: reserve returns false; nothing has changed then.
 #pragma once
 
@@ -41,4 +43,6 @@ static inline int64_t leat_alarms_least(const leat_alarms *alarms)
         return alarms->last_ms;
     return alarms->filled ? alarms->least_ms[__builtin_ctzll(alarms->filled) + 1] : LEAT_TIME_MAX;
 }
-leat_alarm leat_alarms_take(leat_alarms *alarms); // there is one
+// When the slot is really due: at or before the alarm's time it is given now; LEAT_TIME_NONE drops the alarm.
+typedef int64_t (*leat_alarm_due)(void *context, const leat_alarm *alarm);
+bool leat_alarms_take(leat_alarms *alarms, int64_t until_ms, leat_alarm_due due, void *context, leat_alarm *out_alarm);

@@ -6,8 +6,9 @@ enum {
     ITEMS_MIN = 8,
     DIRECTORY_MIN = 4,
     CACHE_LINE = 64,
-    ALIGNED = 8, // what every allocator gives at the least
+    ALIGNED = 8,              // what every allocator gives at the least
     CACHE_BYTES = 256 * 1024, // L2 of the smallest board: below it prefetching costs more than it gives
+    PREFETCH_ROWS = 32,       // ahead: so many entries lie in the smallest L1 beside what is worked on
 };
 
 void leat_panes_init(leat_panes *panes, leat_budget *budget, size_t payload_size)
@@ -180,35 +181,55 @@ leat_pane_entry *leat_pane_make(const leat_panes *panes, leat_pane *pane, uint32
     return entry;
 }
 
-// With state beyond the cache the entries of the whole batch are on their way before the first is touched.
-static void prefetch(const leat_panes *panes, const leat_pane *pane, const uint32_t *slots, uint32_t count)
+static inline void prefetch(const leat_panes *panes, const leat_pane *pane, uint32_t slot)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        leat_pane_entry *entry = leat_pane_place(panes, pane, slots[i]);
-        __builtin_prefetch(entry, 1);
-        if (panes->stride > CACHE_LINE)
-            __builtin_prefetch((uint8_t *)entry + CACHE_LINE, 1);
-    }
+    leat_pane_entry *entry = leat_pane_place(panes, pane, slot);
+    __builtin_prefetch(entry, 1);
+    if (panes->stride > CACHE_LINE)
+        __builtin_prefetch((uint8_t *)entry + CACHE_LINE, 1);
 }
 
-bool leat_pane_make_all(const leat_panes *panes, leat_pane *pane, const uint32_t *slots, uint32_t count, void **out_payloads,
-                        uint32_t *out_new, uint32_t *out_new_count)
+// Entries of rows from `begin` that are LIVE already, NULL excepted; what does not change in registers, which a loop that may make
+// one cannot have. Returns the index of the row that it stopped at.
+static uint32_t live_entries(const leat_panes *panes, const leat_pane *pane, const uint32_t *slots, uint32_t begin,
+                             uint32_t count, void **out_payloads)
+{
+    leat_pane_chunk *chunks = pane->chunks;
+    uint32_t chunk_count = pane->chunk_count, epoch = panes->epoch;
+    size_t stride = panes->stride;
+    for (uint32_t i = begin; i < count; i++) {
+        leat_pane_chunk *chunk = &chunks[slots[i] >> LEAT_PANE_CHUNK_BITS];
+        if (slots[i] >> LEAT_PANE_CHUNK_BITS >= chunk_count || !chunk->entries)
+            return i;
+        leat_pane_entry *entry = (leat_pane_entry *)(chunk->entries + stride * (slots[i] & (LEAT_PANE_CHUNK - 1)));
+        if (entry->state != LEAT_PANE_LIVE)
+            return i;
+        entry->epoch = epoch; // unconditional: whether it was marked already cannot be predicted
+        chunk->epoch = epoch;
+        out_payloads[i] = leat_pane_payload(entry);
+    }
+    return count;
+}
+
+bool leat_pane_make_all(const leat_panes *panes, leat_pane *pane, const uint32_t *slots, uint32_t count,
+                        void **out_payloads, uint32_t *out_new, uint32_t *out_new_count)
 {
     uint32_t new_count = 0;
-    if (panes->stride * pane->used > CACHE_BYTES)
-        prefetch(panes, pane, slots, count);
-    for (uint32_t i = 0; i < count; i++) {
-        leat_pane_entry *entry = leat_pane_place(panes, pane, slots[i]);
-        if (entry && entry->state == LEAT_PANE_LIVE) {
-            leat_pane_mark(panes, pane, slots[i], entry);
-        } else {
+    bool ahead = panes->stride * pane->used > CACHE_BYTES;
+    for (uint32_t i = 0; ahead && i < count && i < PREFETCH_ROWS; i++)
+        prefetch(panes, pane, slots[i]);
+    for (uint32_t i = 0; i < count;) {
+        uint32_t end = ahead && count - i > PREFETCH_ROWS ? i + PREFETCH_ROWS : count;
+        for (uint32_t next = end; ahead && next < count && next < end + PREFETCH_ROWS; next++)
+            prefetch(panes, pane, slots[next]);
+        for (; (i = live_entries(panes, pane, slots, i, end, out_payloads)) < end; i++) {
             bool is_new;
-            entry = leat_pane_make(panes, pane, slots[i], &is_new);
+            leat_pane_entry *entry = leat_pane_make(panes, pane, slots[i], &is_new);
             if (!entry)
                 return *out_new_count = new_count, false;
             out_new[new_count++] = i;
+            out_payloads[i] = leat_pane_payload(entry);
         }
-        out_payloads[i] = leat_pane_payload(entry);
     }
     *out_new_count = new_count;
     return true;

@@ -9,7 +9,8 @@ typedef struct leat_session_slab {
     uint64_t unused; // sessions behind it are 16-aligned
 } leat_session_slab;
 
-bool leat_sessions_init(leat_sessions *sessions, leat_budget *budget, size_t payload_size, int64_t gap_ms, int64_t lateness_ms)
+bool leat_sessions_init(leat_sessions *sessions, leat_budget *budget, size_t payload_size, int64_t gap_ms,
+                        int64_t lateness_ms)
 {
     *sessions = (leat_sessions){.budget = budget,
                                 .gap_ms = gap_ms,
@@ -23,7 +24,10 @@ bool leat_sessions_init(leat_sessions *sessions, leat_budget *budget, size_t pay
     return sessions->table != NULL;
 }
 
-static size_t slab_size(const leat_sessions *sessions) { return sizeof(leat_session_slab) + sessions->size * SLAB_SESSIONS; }
+static size_t slab_size(const leat_sessions *sessions)
+{
+    return sizeof(leat_session_slab) + sessions->size * SLAB_SESSIONS;
+}
 
 void leat_sessions_fini(leat_sessions *sessions)
 {
@@ -134,8 +138,8 @@ static bool absorb_next(leat_sessions *sessions, leat_session *session, leat_ses
     return true;
 }
 
-bool leat_sessions_add(leat_sessions *sessions, uint32_t slot, int64_t time_ms, int64_t watermark_ms, leat_sessions_absorb absorb,
-                       void *context, leat_sessions_added *out_added)
+bool leat_sessions_add(leat_sessions *sessions, uint32_t slot, int64_t time_ms, int64_t watermark_ms,
+                       leat_sessions_absorb absorb, void *context, leat_sessions_added *out_added)
 {
     int64_t end = plus(time_ms, sessions->gap_ms);
     leat_session *session = find_touching(sessions, slot, time_ms, end);
@@ -155,7 +159,8 @@ bool leat_sessions_add(leat_sessions *sessions, uint32_t slot, int64_t time_ms, 
     if (!absorb_next(sessions, session, absorb, context))
         return false;
     out_added->session = session;
-    out_added->due_now = session->fired = session->end - 1 <= watermark_ms;
+    out_added->due_now = session->end - 1 <= watermark_ms;
+    session->fired = out_added->due_now;
     alarm_at(sessions, slot, state, due_of(sessions, session));
     return true;
 }
@@ -171,8 +176,6 @@ leat_session *leat_sessions_restore(leat_sessions *sessions, uint32_t slot, int6
     return session;
 }
 
-static bool is_empty(const leat_alarms *alarms) { return !alarms->lists[0] && !alarms->filled; }
-
 static leat_session *earliest(const leat_sessions *sessions, const leat_session_slot *state)
 {
     leat_session *found = state->first;
@@ -182,14 +185,31 @@ static leat_session *earliest(const leat_sessions *sessions, const leat_session_
     return found;
 }
 
+// The slot whose valid alarm this is; NULL when it is gone, or has an earlier one.
+static leat_session_slot *alarmed(const leat_sessions *sessions, const leat_alarm *alarm)
+{
+    leat_pane_entry *entry = leat_pane_find(&sessions->tables, sessions->table, alarm->slot);
+    leat_session_slot *state = entry ? leat_sessions_slot(entry) : NULL;
+    return state && state->alarm_ms == alarm->due_ms ? state : NULL;
+}
+
+static int64_t really_due(void *context, const leat_alarm *alarm)
+{
+    const leat_sessions *sessions = context;
+    leat_session_slot *state = alarmed(sessions, alarm);
+    if (!state)
+        return LEAT_TIME_NONE;
+    int64_t due = due_of(sessions, earliest(sessions, state));
+    return state->alarm_ms = due > alarm->due_ms ? due : alarm->due_ms;
+}
+
 leat_session *leat_sessions_due(leat_sessions *sessions, int64_t watermark_ms, uint32_t *out_slot)
 {
-    while (leat_alarms_least(&sessions->alarms) <= watermark_ms && !is_empty(&sessions->alarms)) {
-        leat_alarm alarm = leat_alarms_take(&sessions->alarms);
-        leat_pane_entry *entry = leat_pane_find(&sessions->tables, sessions->table, alarm.slot);
-        leat_session_slot *state = entry ? leat_sessions_slot(entry) : NULL;
-        if (!state || state->alarm_ms != alarm.due_ms)
-            continue; // of a slot that is gone, or has an earlier alarm
+    leat_alarm alarm;
+    while (leat_alarms_take(&sessions->alarms, watermark_ms, really_due, sessions, &alarm)) {
+        leat_session_slot *state = alarmed(sessions, &alarm);
+        if (!state)
+            continue;
         leat_session *session = earliest(sessions, state);
         int64_t due = due_of(sessions, session);
         state->alarm_ms = leat_alarms_push(&sessions->alarms, due, alarm.slot); // in the place of the one taken
@@ -199,6 +219,31 @@ leat_session *leat_sessions_due(leat_sessions *sessions, int64_t watermark_ms, u
         }
     }
     return NULL;
+}
+
+uint32_t leat_sessions_extend_all(const leat_sessions *sessions, const uint32_t *slots, const int64_t *times_ms,
+                                  uint32_t count, void **out_payloads)
+{
+    leat_pane_chunk *chunks = sessions->table->chunks;
+    uint32_t chunk_count = sessions->table->chunk_count, epoch = sessions->tables.epoch;
+    size_t stride = sessions->tables.stride;
+    int64_t gap_ms = sessions->gap_ms;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = slots[i];
+        leat_pane_chunk *chunk = &chunks[slot >> LEAT_PANE_CHUNK_BITS];
+        if (slot >> LEAT_PANE_CHUNK_BITS >= chunk_count || !chunk->entries)
+            return i;
+        leat_pane_entry *entry = (leat_pane_entry *)(chunk->entries + stride * (slot & (LEAT_PANE_CHUNK - 1)));
+        leat_session *session = leat_sessions_slot(entry)->first; // NULL unless the entry is LIVE
+        int64_t time_ms = times_ms[i];
+        if (!session || session->next || session->fired || time_ms < session->start || time_ms > session->end)
+            return i;
+        entry->epoch = epoch;
+        chunk->epoch = epoch;
+        session->end = time_ms + gap_ms > session->end ? time_ms + gap_ms : session->end;
+        out_payloads[i] = leat_session_payload(session);
+    }
+    return count;
 }
 
 bool leat_sessions_remove(leat_sessions *sessions, uint32_t slot, leat_session *session)

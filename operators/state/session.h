@@ -19,10 +19,10 @@
 typedef struct leat_session {
     struct leat_session *next; // of the slot, ascending by start
     int64_t start, end;
-    uint64_t firings;
-    bool fired; // at its present end
+    uint64_t firings : 63;
+    uint64_t fired : 1; // at its present end
 } leat_session;
-enum { LEAT_SESSION_HEAD = 48 };
+enum { LEAT_SESSION_HEAD = 32 };
 _Static_assert(sizeof(leat_session) <= LEAT_SESSION_HEAD, "payloads follow the head");
 
 typedef struct leat_session_slot { // payload of an entry of `table`
@@ -93,5 +93,8 @@ static inline leat_session *leat_sessions_extend(leat_sessions *sessions, uint32
         session->end = time_ms + sessions->gap_ms;
     return session;
 }
+// The same for rows, each with its slot and time, until one is something else; returns its index. out_payloads[i] for those before.
+uint32_t leat_sessions_extend_all(const leat_sessions *sessions, const uint32_t *slots, const int64_t *times_ms,
+                                  uint32_t count, void **out_payloads);
 // Brings the sessions of a batch's slots on their way into the cache.
 void leat_sessions_prefetch(const leat_sessions *sessions, const uint32_t *slots, uint32_t count);

@@ -51,6 +51,9 @@ def write(path, text):
         file.write(text)
 
 
+GENERATED = re.compile(r"(<!-- generated: ([\w ]+) -->\n)(.*?)(<!-- end -->)", re.S)
+
+
 # ---- blocks
 
 class Block:
@@ -64,7 +67,9 @@ class Block:
 
 def blocks_of(path):
     blocks, block, lines = [], None, []
-    for number, line in enumerate(read(path).splitlines(), 1):
+    # What is generated has lines, but no examples of ours.
+    text = GENERATED.sub(lambda match: "\n" * match.group(0).count("\n"), read(path))
+    for number, line in enumerate(text.splitlines(), 1):
         if block is None and line.startswith("```"):
             block, lines = Block(path, number, line[3:].split(), ""), []
         elif block is not None and line.startswith("```"):
@@ -330,8 +335,6 @@ def aggregate_table():
 
 
 # ---- generated parts
-
-GENERATED = re.compile(r"(<!-- generated: ([\w ]+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 
 def manual_text():

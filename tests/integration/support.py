@@ -1,6 +1,7 @@
 """Real parts for the integration tests: the built agent, brokers, ports, waiting for conditions. Every process is ended by its id."""
 
 import atexit
+import datetime
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 LEAT = pathlib.Path(os.environ.get("LEAT", pathlib.Path(__file__).resolve().parents[2] / "build" / "leat"))
@@ -46,9 +48,10 @@ def wait_for(condition, what, seconds=DEADLINE_S):
         time.sleep(0.02)
 
 
-def start(command, log):
+def start(command, log, environment=None):
     with open(log, "ab") as sink:
-        child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+        child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                                 env={**os.environ, **(environment or {})})
     _children.append(child)
     return child
 
@@ -101,12 +104,15 @@ class Broker:
 class Agent:
     """The built binary on one gateway file."""
 
-    def __init__(self, gateway, log):
-        self.gateway, self.log = gateway, log
+    def __init__(self, gateway, log, environment=None):
+        self.gateway, self.log, self.environment = gateway, log, environment
         self.start()
 
     def start(self):
-        self.child = start([LEAT, "run", self.gateway], self.log)
+        self.child = start([LEAT, "run", self.gateway], self.log, self.environment)
+
+    def runs(self):
+        return self.child.poll() is None
 
     def kill(self):
         self.child.kill()
@@ -121,6 +127,73 @@ class Agent:
 
     def text(self):
         return self.log.read_text() if self.log.exists() else ""
+
+
+class Collector:
+    """Everything that a broker gives for a topic filter, in order: (topic, payload)."""
+
+    def __init__(self, port, topic, name="collector"):
+        from paho.mqtt import client as mqtt
+        self.messages, self.retained, self.lock = [], [], threading.Lock()
+        ready = threading.Event()
+        self.client = mqtt.Client(name, clean_session=False)
+        self.client.on_message = self.take
+        self.client.on_connect = lambda client, *_: client.subscribe(topic, 2)
+        self.client.on_subscribe = lambda *_: ready.set()
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert ready.wait(DEADLINE_S), "not subscribed"
+
+    def take(self, _client, _context, message):
+        with self.lock:
+            self.messages.append((message.topic, message.payload.decode()))
+            self.retained.append(bool(message.retain))
+
+    def rows(self):
+        with self.lock:
+            return [json.loads(payload) for _, payload in self.messages]
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Publisher:
+    """Messages to a broker, each confirmed unless said otherwise."""
+
+    def __init__(self, port, name="publisher"):
+        from paho.mqtt import client as mqtt
+        self.client = mqtt.Client(name, clean_session=False)
+        self.client.max_inflight_messages_set(20)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+
+    def send(self, topic, payload, qos=2, retain=False, wait=True):
+        text = payload if isinstance(payload, (str, bytes)) else json.dumps(payload)
+        sent = self.client.publish(topic, text, qos=qos, retain=retain)
+        if wait:
+            sent.wait_for_publish(DEADLINE_S)
+            assert sent.is_published(), "not published"
+        return sent
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def to_ms(text):
+    """A timestamp of SQL or of JSON in milliseconds since 1970."""
+    at = datetime.datetime.strptime(text.rstrip("Z").replace("T", " "), "%Y-%m-%d %H:%M:%S.%f")
+    return round((at - datetime.datetime(1970, 1, 1)) / datetime.timedelta(milliseconds=1))
+
+
+def whole_lines(path):
+    """Lines of a file that may be written to just now; nothing when there is none yet."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
 
 def read_lines(path):

@@ -412,12 +412,72 @@ static void limits_of_a_key(void **state)
     leat_error error;
     assert_int_equal(leat_keys_resolve(f.keys, batch, f.columns, &slot, &error), LEAT_OK);
     assert_int_equal(leat_keys_bytes(f.keys, slot).size, LEAT_KEY_BYTES_MAX);
+    assert_int_equal(leat_keys_refused(f.keys), 0);
     batch->columns[0].text[0].size++;
-    assert_int_equal(leat_keys_resolve(f.keys, batch, f.columns, &slot, &error), LEAT_E_LIMIT);
+    assert_int_equal(leat_keys_resolve(f.keys, batch, f.columns, &slot, &error), LEAT_OK);
+    assert_int_equal(slot, LEAT_SLOT_NONE);
+    assert_int_equal(leat_keys_refused(f.keys), 1);
+    assert_int_equal(leat_keys_count(f.keys), 1);
     assert_int_equal(leat_keys_slot(f.keys, leat_slice_of(text, LEAT_KEY_BYTES_MAX + 1), &stored, &error),
                      LEAT_E_LIMIT);
     leat_batch_unref(batch);
     end(&f);
+}
+
+// Rows with keys that are too long among others, of one column and of two.
+static void too_long_among_others(void **state)
+{
+    (void)state;
+    for (int columns = 1; columns <= 2; columns++) {
+        fixture f = begin(columns == 1 ? "a:STRING" : "a:STRING,b:STRING", 0);
+        leat_batch *batch = leat_batch_get_rows(f.pool, f.schema, ROWS);
+        char *text = leat_arena_calloc(&batch->arena, 3 * LEAT_KEY_BYTES_MAX);
+        uint32_t slots[ROWS], refused = 0;
+        for (uint32_t row = 0; row < ROWS; row++)
+            for (int c = 0; c < columns; c++)
+                batch->columns[c].text[row] = leat_slice_of(text, row % 3 ? row % 40 : LEAT_KEY_BYTES_MAX + row);
+        batch->count = batch->selected = ROWS;
+        leat_error error;
+        for (int again = 0; again < 2; again++) {
+            refused = 0;
+            assert_int_equal(leat_keys_resolve(f.keys, batch, f.columns, slots, &error), LEAT_OK);
+            for (uint32_t row = 0; row < ROWS; row++) {
+                assert_int_equal(slots[row] == LEAT_SLOT_NONE, row % 3 == 0);
+                refused += row % 3 == 0;
+                if (row % 3)
+                    assert_int_equal(leat_keys_bytes(f.keys, slots[row]).size, (size_t)columns * (2 + row % 40));
+            }
+            assert_int_equal(leat_keys_refused(f.keys), refused);
+            assert_int_equal(leat_keys_count(f.keys), 40);
+        }
+        leat_batch_unref(batch);
+        end(&f);
+    }
+}
+
+// Keys at equal distances, and keys that differ in few bits, must not crowd together.
+static void regular_integers(void **state)
+{
+    (void)state;
+    static const uint64_t steps[] = {1,          2,          1000,       1597,       102334155,
+                                     1ULL << 16, 1ULL << 32, 1ULL << 40, 1ULL << 48, 86400000};
+    for (unsigned s = 0; s < sizeof steps / sizeof *steps; s++) {
+        fixture f = begin("a:BIGINT", 0);
+        uint32_t slots[ROWS];
+        leat_error error;
+        leat_batch *batch = leat_batch_get_rows(f.pool, f.schema, ROWS);
+        batch->count = batch->selected = ROWS;
+        for (uint32_t i = 0; i < 60 * ROWS; i++) {
+            batch->columns[0].i64[i % ROWS] = (int64_t)(i * steps[s]);
+            if (i % ROWS < ROWS - 1)
+                continue;
+            assert_int_equal(leat_keys_resolve(f.keys, batch, f.columns, slots, &error), LEAT_OK);
+            for (uint32_t row = 0; row < ROWS; row++)
+                assert_int_equal(slots[row], i - (ROWS - 1) + row);
+        }
+        leat_batch_unref(batch);
+        end(&f);
+    }
 }
 
 static void stored_keys(void **state)
@@ -449,7 +509,8 @@ int main(void)
         cmocka_unit_test(zeros_and_nans_are_one), cmocka_unit_test(nested_and_empty_keys),
         cmocka_unit_test(release_and_reuse),      cmocka_unit_test(released_memory_is_reused),
         cmocka_unit_test(budget_is_respected),    cmocka_unit_test(no_memory_anywhere),
-        cmocka_unit_test(limits_of_a_key),        cmocka_unit_test(stored_keys),
+        cmocka_unit_test(limits_of_a_key),        cmocka_unit_test(too_long_among_others),
+        cmocka_unit_test(regular_integers),       cmocka_unit_test(stored_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

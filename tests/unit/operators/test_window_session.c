@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "operators/base/hash.h"
+#include "operators/core/key.h"
 #include "tests/unit/operators/aggregates.h"
 
 extern const leat_operator_ops leat_operator_window_session_ops;
@@ -63,7 +65,8 @@ static void touching(harness *h, void *argument)
     (void)argument;
     harness_rows(h, 0, "a,1,@@0 | a,2,@@10 | b,1,@@0 | b,2,@@11"); // exactly the gap apart is one session
     harness_end_of_time(h);
-    harness_expect_any_order(h, "+I[a, 2, 3, 0, 20, 19]@19 \n +I[b, 1, 1, 0, 10, 9]@9 \n +I[b, 1, 2, 11, 21, 20]@20 \n W MAX");
+    harness_expect_any_order(
+        h, "+I[a, 2, 3, 0, 20, 19]@19 \n +I[b, 1, 1, 0, 10, 9]@9 \n +I[b, 1, 2, 11, 21, 20]@20 \n W MAX");
 }
 
 static void bridge(harness *h, void *argument)
@@ -71,7 +74,8 @@ static void bridge(harness *h, void *argument)
     (void)argument;
     harness_rows(h, 0, "a,1,@@1 | a,2,@@2 | a,4,@@8 | a,8,@@10 | b,1,@@9 | a,16,@@4 | a,32,@@16");
     harness_end_of_time(h);
-    harness_expect_any_order(h, "+I[b, 1, 1, 9, 14, 13]@13 \n +I[a, 5, 31, 1, 15, 14]@14 \n +I[a, 1, 32, 16, 21, 20]@20 \n W MAX");
+    harness_expect_any_order(
+        h, "+I[b, 1, 1, 9, 14, 13]@13 \n +I[a, 5, 31, 1, 15, 14]@14 \n +I[a, 1, 32, 16, 21, 20]@20 \n W MAX");
 }
 
 // The rows of Flink's session tests, in one script for three latenesses.
@@ -95,8 +99,9 @@ static void lateness_0(harness *h, void *argument)
 {
     (void)argument;
     feed(h);
-    harness_expect(h, "W 7400 \n +I[x, 5, 5, 1000, 11500, 11499]@11499 \n W 11501 \n"
-                      "+I[x, 1, 1, 11600, 14600, 14599]@14599 \n W 14600 \n +I[x, 1, 1, 14500, 17500, 17499]@17499 \n W 100000");
+    harness_expect(
+        h, "W 7400 \n +I[x, 5, 5, 1000, 11500, 11499]@11499 \n W 11501 \n"
+           "+I[x, 1, 1, 11600, 14600, 14599]@14599 \n W 14600 \n +I[x, 1, 1, 14500, 17500, 17499]@17499 \n W 100000");
     assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 1);
 }
 
@@ -162,10 +167,154 @@ static void test_late_output_and_kept_watermark(void **state)
     fixture_end(&f);
 }
 
+// ---- refusals
+
+// The budget ends somewhere in between, at every place once: a clean refusal, and nothing is left behind.
+static void test_budget(void **state)
+{
+    (void)state;
+    for (size_t room = 0; room < 30000; room += 331) {
+        fixture f;
+        fixture_begin(&f, 10, 0, false);
+        harness *h = harness_create(&f.setup, room % 2 ? HARNESS_SINGLE : HARNESS_WHOLE);
+        harness_context(h)->budget->limit = harness_context(h)->budget->used + room;
+        harness_fails(h, LEAT_E_LIMIT, "budget");
+        for (int i = 0; i < 300; i++) {
+            char row[64];
+            snprintf(row, sizeof row, "key-that-is-not-inlined-%d,%d,@@%d", i % 150, i, i / 3 * 2);
+            harness_rows(h, 0, row);
+            if (i % 50 == 49)
+                harness_watermark(h, i / 2);
+        }
+        harness_end_of_time(h);
+        if (room == 0)
+            harness_expect(h, "");
+        harness_destroy(h);
+        fixture_end(&f);
+    }
+}
+
+// A key that is too long is dropped and counted; the rows around it go on.
+static void too_large(harness *h, void *argument)
+{
+    (void)argument;
+    char *rows = test_calloc(1, LEAT_KEY_BYTES_MAX + 200);
+    strcpy(rows, "a,1,@@1 | ");
+    memset(rows + strlen(rows), 'x', LEAT_KEY_BYTES_MAX);
+    strcat(rows, ",2,@@2 | a,4,@@3 | b,8,@@4");
+    harness_rows(h, 0, rows);
+    test_free(rows);
+    harness_end_of_time(h);
+    harness_expect_any_order(h, "+I[a, 2, 5, 1, 13, 12]@12 \n +I[b, 1, 8, 4, 14, 13]@13 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_TOO_LARGE), 1);
+}
+
+static void test_too_large(void **state)
+{
+    (void)state;
+    run(10, 0, false, too_large);
+}
+
+// SUM(v / v), which fails where v is 0.
+static void divide(fixture *f)
+{
+    leat_expr_scope scope = {.arena = &f->arena};
+    const leat_schema *schema = harness_schema(&f->arena, INPUT);
+    leat_error error;
+    leat_expr *v[2], *quotient;
+    leat_aggregate items[2];
+    for (int i = 0; i < 2; i++)
+        v[i] = leat_expr_column(&scope, 0, 1, schema->fields[1].type);
+    assert_int_equal(leat_expr_call(&scope, leat_slice_text("/"), v, 2, &quotient, &error), LEAT_OK);
+    assert_int_equal(
+        leat_aggregate_resolve(&scope, leat_slice_text("COUNT"), false, &quotient, 1, NULL, false, &items[0], &error),
+        LEAT_OK);
+    assert_int_equal(
+        leat_aggregate_resolve(&scope, leat_slice_text("SUM"), false, &quotient, 1, NULL, false, &items[1], &error),
+        LEAT_OK);
+    leat_accumulators *set;
+    assert_int_equal(leat_accumulators_create(&f->arena, items, 2, false, &set, &error), LEAT_OK);
+    f->spec.accumulators = set;
+}
+
+static void bad_rows(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,0,@@1 | b,0,@@2");
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 0); // nothing was opened
+    harness_rows(h, 0, "a,0,@@3 | a,5,@@4 | c,0,@@4 | b,3,@@5 | b,0,@@6");
+    harness_end_of_time(h);
+    harness_expect_any_order(h, "+I[a, 1, 1, 4, 14, 13]@13 \n +I[b, 1, 1, 5, 15, 14]@14 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_EXPRESSION), 5);
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 0);
+}
+
+static void test_bad_rows(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, 10, 0, false);
+    divide(&f);
+    harness_run(&f.setup, bad_rows, &f);
+    fixture_end(&f);
+}
+
+// ---- another parallelism
+
+static uint32_t owner_of(int key, uint32_t parallelism)
+{
+    char bytes[16];
+    bytes[0] = 0;
+    bytes[1] = (char)snprintf(bytes + 2, sizeof bytes - 2, "k%d", key);
+    return leat_key_group(leat_hash(bytes, 2 + (size_t)bytes[1])) % parallelism;
+}
+
+// One image, restored by two and by three: every key goes on exactly once, and a late row is late in each.
+static void test_parallelism(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, 10, 0, false);
+    harness *h = harness_create(&f.setup, HARNESS_SINGLE);
+    for (int i = 0; i < 40; i++) {
+        char row[64];
+        snprintf(row, sizeof row, "k%d,%d,@@%d", i % 20, i, 21 + i / 20);
+        harness_rows(h, 0, row);
+    }
+    harness_watermark(h, 19);
+    harness_expect(h, "W 19");
+    harness_snapshot(h);
+    uint64_t late = 0;
+    for (uint32_t parallelism = 2; parallelism <= 3; parallelism++)
+        for (uint32_t instance = 0; instance < parallelism; instance++) {
+            harness_restore_savepoint(h, instance, parallelism);
+            char expected[4096] = "", own[32] = "";
+            for (int key = 0; key < 20; key++)
+                if (owner_of(key, parallelism) == instance) {
+                    size_t size = strlen(expected);
+                    snprintf(expected + size, sizeof expected - size, "+I[k%d, 2, %d, 21, 32, 31]@31 \n ", key,
+                             20 + 2 * key);
+                    snprintf(own, sizeof own, "k%d,1,@@3", key);
+                }
+            harness_rows(h, 0, own);
+            harness_end_of_time(h);
+            strcat(expected, "W MAX");
+            harness_expect_any_order(h, expected);
+            assert_int_equal(harness_drops(h, LEAT_DROP_LATE), ++late);
+        }
+    harness_destroy(h);
+    fixture_end(&f);
+}
+
 // ---- against a plain model: sessions as an unsorted list with their rows' sums
 
 enum { MODEL_SESSIONS = 400 };
-typedef struct model_session { int key; bool live, fired; int64_t start, end, n, sum; } model_session;
+typedef struct model_session {
+    int key;
+    bool live, fired;
+    int64_t start, end, n, sum;
+} model_session;
 typedef struct model {
     int64_t gap, lateness, watermark;
     model_session sessions[MODEL_SESSIONS];
@@ -187,8 +336,8 @@ static void model_print(model *m, const char *format, ...)
 static void model_fire(model *m, model_session *s)
 {
     s->fired = true;
-    model_print(m, "+I[k%d, %lld, %lld, %lld, %lld, %lld]@%lld\n", s->key, (long long)s->n, (long long)s->sum, (long long)s->start,
-                (long long)s->end, (long long)s->end - 1, (long long)s->end - 1);
+    model_print(m, "+I[k%d, %lld, %lld, %lld, %lld, %lld]@%lld\n", s->key, (long long)s->n, (long long)s->sum,
+                (long long)s->start, (long long)s->end, (long long)s->end - 1, (long long)s->end - 1);
 }
 
 static void model_watermark(model *m, int64_t watermark)
@@ -303,8 +452,9 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_late_output_and_kept_watermark),
+        cmocka_unit_test(test_rules),    cmocka_unit_test(test_late_output_and_kept_watermark),
+        cmocka_unit_test(test_budget),   cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_bad_rows), cmocka_unit_test(test_parallelism),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

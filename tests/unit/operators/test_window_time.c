@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "operators/base/hash.h"
+#include "operators/core/key.h"
 #include "tests/unit/operators/aggregates.h"
 
 extern const leat_operator_ops leat_operator_window_time_ops;
@@ -50,7 +52,10 @@ static void fixture_end(fixture *f)
     env_test_destroy(f->env);
 }
 
-static leat_window tumble(int64_t size) { return (leat_window){.kind = LEAT_WINDOW_TUMBLE, .size_ms = size, .time_column = 2}; }
+static leat_window tumble(int64_t size)
+{
+    return (leat_window){.kind = LEAT_WINDOW_TUMBLE, .size_ms = size, .time_column = 2};
+}
 static leat_window hop(int64_t size, int64_t slide)
 {
     return (leat_window){.kind = LEAT_WINDOW_HOP, .size_ms = size, .slide_ms = slide, .time_column = 2};
@@ -91,7 +96,8 @@ static void late_is_judged_by_the_window(harness *h, void *argument)
     harness_watermark(h, 1999);
     harness_rows(h, 0, "a,1,@@1998 | c,1,@@7 | a,1,@@2001");
     harness_watermark(h, 3999);
-    harness_expect(h, "W 1985 \n +I[a, 2, 2, 0, 2000, 1999]@1999 \n W 1999 \n +I[a, 1, 1, 2000, 4000, 3999]@3999 \n W 3999");
+    harness_expect(
+        h, "W 1985 \n +I[a, 2, 2, 0, 2000, 1999]@1999 \n W 1999 \n +I[a, 1, 1, 2000, 4000, 3999]@3999 \n W 3999");
     assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 2);
 }
 
@@ -100,7 +106,8 @@ static void negative_times(harness *h, void *argument)
     (void)argument;
     harness_rows(h, 0, "a,1,@@-1 | a,2,@@-10 | a,4,@@-11 | a,8,@@0");
     harness_end_of_time(h);
-    harness_expect(h, "+I[a, 1, 4, -20, -10, -11]@-11 \n +I[a, 2, 3, -10, 0, -1]@-1 \n +I[a, 1, 8, 0, 10, 9]@9 \n W MAX");
+    harness_expect(h,
+                   "+I[a, 1, 4, -20, -10, -11]@-11 \n +I[a, 2, 3, -10, 0, -1]@-1 \n +I[a, 1, 8, 0, 10, 9]@9 \n W MAX");
 }
 
 static void offset_minus_eight(harness *h, void *argument)
@@ -108,7 +115,8 @@ static void offset_minus_eight(harness *h, void *argument)
     (void)argument;
     harness_rows(h, 0, "a,1,@@15 | a,2,@@16 | a,4,@@39 | a,8,@@40");
     harness_end_of_time(h);
-    harness_expect(h, "+I[a, 1, 1, -8, 16, 15]@15 \n +I[a, 2, 6, 16, 40, 39]@39 \n +I[a, 1, 8, 40, 64, 63]@63 \n W MAX");
+    harness_expect(h,
+                   "+I[a, 1, 1, -8, 16, 15]@15 \n +I[a, 2, 6, 16, 40, 39]@39 \n +I[a, 1, 8, 40, 64, 63]@63 \n W MAX");
 }
 
 static void null_time_and_null_key(harness *h, void *argument)
@@ -138,7 +146,8 @@ static void lateness(harness *h, void *argument)
 {
     (void)argument;
     // Watermark as max - 3000 - 1 after each row.
-    static const int64_t times[] = {1000, 2000, 4999, 5000, 7000, 7999, 8000, 3000, 12000, 4000, 13000, 4500, 9999, 20000, 14000};
+    static const int64_t times[] = {1000,  2000, 4999,  5000, 7000, 7999,  8000, 3000,
+                                    12000, 4000, 13000, 4500, 9999, 20000, 14000};
     int64_t most = 0;
     for (unsigned i = 0; i < sizeof times / sizeof times[0]; i++) {
         char row[64];
@@ -149,13 +158,14 @@ static void lateness(harness *h, void *argument)
             harness_watermark(h, most - 3001);
     }
     harness_end_of_time(h);
-    harness_expect_any_order(h, "W 4998 \n"
-                      "+I[a, 3, 3, 0, 5000, 4999]@4999 \n W 4999 \n"
-                      "+I[a, 4, 4, 0, 5000, 4999]@4999 \n W 8999 \n"
-                      "+I[a, 5, 5, 0, 5000, 4999]@4999 \n +I[a, 4, 4, 5000, 10000, 9999]@9999 \n W 9999 \n"
-                      "1:+I[a, 1, 4500]@4500 \n"
-                      "+I[a, 5, 5, 5000, 10000, 9999]@9999 \n +I[a, 2, 2, 10000, 15000, 14999]@14999 \n W 16999 \n"
-                      "+I[a, 3, 3, 10000, 15000, 14999]@14999 \n +I[a, 1, 1, 20000, 25000, 24999]@24999 \n W MAX");
+    harness_expect_any_order(
+        h, "W 4998 \n"
+           "+I[a, 3, 3, 0, 5000, 4999]@4999 \n W 4999 \n"
+           "+I[a, 4, 4, 0, 5000, 4999]@4999 \n W 8999 \n"
+           "+I[a, 5, 5, 0, 5000, 4999]@4999 \n +I[a, 4, 4, 5000, 10000, 9999]@9999 \n W 9999 \n"
+           "1:+I[a, 1, 4500]@4500 \n"
+           "+I[a, 5, 5, 5000, 10000, 9999]@9999 \n +I[a, 2, 2, 10000, 15000, 14999]@14999 \n W 16999 \n"
+           "+I[a, 3, 3, 10000, 15000, 14999]@14999 \n +I[a, 1, 1, 20000, 25000, 24999]@24999 \n W MAX");
     assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 0);
 }
 
@@ -186,10 +196,11 @@ static void late_for_some(harness *h, void *argument)
     harness_watermark(h, 9);
     harness_rows(h, 0, "a,1,@@3 | b,1,@@3"); // both windows take it: lateness 20
     harness_end_of_time(h);
-    harness_expect_any_order(h, "+I[a, 1, 1, -5, 5, 4]@4 \n W 4 \n"
-                      "+I[a, 2, 2, -5, 5, 4]@4 \n +I[a, 3, 3, 0, 10, 9]@9 \n W 9 \n"
-                      "+I[a, 3, 3, -5, 5, 4]@4 \n +I[a, 4, 4, 0, 10, 9]@9 \n"
-                      "+I[b, 1, 1, -5, 5, 4]@4 \n +I[b, 1, 1, 0, 10, 9]@9 \n +I[a, 1, 1, 5, 15, 14]@14 \n W MAX");
+    harness_expect_any_order(
+        h, "+I[a, 1, 1, -5, 5, 4]@4 \n W 4 \n"
+           "+I[a, 2, 2, -5, 5, 4]@4 \n +I[a, 3, 3, 0, 10, 9]@9 \n W 9 \n"
+           "+I[a, 3, 3, -5, 5, 4]@4 \n +I[a, 4, 4, 0, 10, 9]@9 \n"
+           "+I[b, 1, 1, -5, 5, 4]@4 \n +I[b, 1, 1, 0, 10, 9]@9 \n +I[a, 1, 1, 5, 15, 14]@14 \n W MAX");
 }
 
 static void test_hop_lateness(void **state)
@@ -206,8 +217,11 @@ static void test_hop_lateness(void **state)
 
 static void feed_seconds(harness *h)
 {
-    static const struct { const char *key; int second; } rows[] = {{"a", 1}, {"a", 2}, {"a", 3}, {"a", 4}, {"b", 7}, {"b", 6},
-                                                                     {"a", 8}, {"a", 4}, {"b", 16}, {"NULL", 32}, {"b", 34}};
+    static const struct {
+        const char *key;
+        int second;
+    } rows[] = {{"a", 1}, {"a", 2}, {"a", 3},  {"a", 4},     {"b", 7}, {"b", 6},
+                {"a", 8}, {"a", 4}, {"b", 16}, {"NULL", 32}, {"b", 34}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char row[64];
         snprintf(row, sizeof row, "%s,1,@@%d", rows[i].key, rows[i].second);
@@ -222,11 +236,12 @@ static void hop_scenario(harness *h, void *argument)
 {
     (void)argument;
     feed_seconds(h);
-    harness_expect_any_order(h, "W 3 \n +I[a, 4, 4, -5, 5, 4]@4 \n W 7 \n"
-                      "+I[a, 6, 6, 0, 10, 9]@9 \n +I[b, 2, 2, 0, 10, 9]@9 \n +I[a, 1, 1, 5, 15, 14]@14 \n"
-                      "+I[b, 2, 2, 5, 15, 14]@14 \n W 15 \n +I[b, 1, 1, 10, 20, 19]@19 \n +I[b, 1, 1, 15, 25, 24]@24 \n W 31 \n"
-                      "+I[b, 1, 1, 25, 35, 34]@34 \n +I[NULL, 1, 1, 25, 35, 34]@34 \n"
-                      "+I[b, 1, 1, 30, 40, 39]@39 \n +I[NULL, 1, 1, 30, 40, 39]@39 \n W MAX");
+    harness_expect_any_order(
+        h, "W 3 \n +I[a, 4, 4, -5, 5, 4]@4 \n W 7 \n"
+           "+I[a, 6, 6, 0, 10, 9]@9 \n +I[b, 2, 2, 0, 10, 9]@9 \n +I[a, 1, 1, 5, 15, 14]@14 \n"
+           "+I[b, 2, 2, 5, 15, 14]@14 \n W 15 \n +I[b, 1, 1, 10, 20, 19]@19 \n +I[b, 1, 1, 15, 25, 24]@24 \n W 31 \n"
+           "+I[b, 1, 1, 25, 35, 34]@34 \n +I[NULL, 1, 1, 25, 35, 34]@34 \n"
+           "+I[b, 1, 1, 30, 40, 39]@39 \n +I[NULL, 1, 1, 30, 40, 39]@39 \n W MAX");
     assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 0);
 }
 
@@ -234,11 +249,13 @@ static void cumulate_scenario(harness *h, void *argument)
 {
     (void)argument;
     feed_seconds(h);
-    harness_expect_any_order(h, "W 3 \n +I[a, 4, 4, 0, 5, 4]@4 \n W 7 \n"
-                      "+I[a, 6, 6, 0, 10, 9]@9 \n +I[b, 2, 2, 0, 10, 9]@9 \n +I[a, 6, 6, 0, 15, 14]@14 \n +I[b, 2, 2, 0, 15, 14]@14 \n"
-                      "W 15 \n +I[b, 1, 1, 15, 20, 19]@19 \n +I[b, 1, 1, 15, 25, 24]@24 \n +I[b, 1, 1, 15, 30, 29]@29 \n W 31 \n"
-                      "+I[b, 1, 1, 30, 35, 34]@34 \n +I[NULL, 1, 1, 30, 35, 34]@34 \n +I[b, 1, 1, 30, 40, 39]@39 \n"
-                      "+I[NULL, 1, 1, 30, 40, 39]@39 \n +I[b, 1, 1, 30, 45, 44]@44 \n +I[NULL, 1, 1, 30, 45, 44]@44 \n W MAX");
+    harness_expect_any_order(
+        h, "W 3 \n +I[a, 4, 4, 0, 5, 4]@4 \n W 7 \n"
+           "+I[a, 6, 6, 0, 10, 9]@9 \n +I[b, 2, 2, 0, 10, 9]@9 \n +I[a, 6, 6, 0, 15, 14]@14 \n +I[b, 2, 2, 0, 15, "
+           "14]@14 \n"
+           "W 15 \n +I[b, 1, 1, 15, 20, 19]@19 \n +I[b, 1, 1, 15, 25, 24]@24 \n +I[b, 1, 1, 15, 30, 29]@29 \n W 31 \n"
+           "+I[b, 1, 1, 30, 35, 34]@34 \n +I[NULL, 1, 1, 30, 35, 34]@34 \n +I[b, 1, 1, 30, 40, 39]@39 \n"
+           "+I[NULL, 1, 1, 30, 40, 39]@39 \n +I[b, 1, 1, 30, 45, 44]@44 \n +I[NULL, 1, 1, 30, 45, 44]@44 \n W MAX");
 }
 
 static void test_hop_and_cumulate(void **state)
@@ -316,7 +333,8 @@ static void test_only_changes_are_stored(void **state)
     assert_int_equal(harness_state_entries(h), 4);
     harness_restore(h);
     harness_end_of_time(h);
-    harness_expect_any_order(h, "+I[a, 1, 1, 0, 10, 9]@9 \n +I[b, 2, 2, 0, 10, 9]@9 \n +I[c, 1, 1, 0, 10, 9]@9 \n +I[d, 1, 1, 0, 10, 9]@9 \n W MAX");
+    harness_expect_any_order(h, "+I[a, 1, 1, 0, 10, 9]@9 \n +I[b, 2, 2, 0, 10, 9]@9 \n +I[c, 1, 1, 0, 10, 9]@9 \n "
+                                "+I[d, 1, 1, 0, 10, 9]@9 \n W MAX");
     harness_snapshot_whole(h);
     assert_int_equal(harness_state_entries(h), LEAT_KEY_GROUPS);
     harness_destroy(h);
@@ -338,7 +356,8 @@ static void test_days_of_a_zone(void **state)
     }
     f.spec.window.zone = zone;
     f.spec.window.time_column = -1;
-    f.setup.outputs[0] = "k:STRING,n:BIGINT,s:BIGINT,window_start:TIMESTAMP,window_end:TIMESTAMP,window_time:TIMESTAMP_LTZ*";
+    f.setup.outputs[0] =
+        "k:STRING,n:BIGINT,s:BIGINT,window_start:TIMESTAMP,window_end:TIMESTAMP,window_time:TIMESTAMP_LTZ*";
     harness *h = harness_create(&f.setup, HARNESS_SINGLE);
     // 2024-03-10 has 23 hours: 05:00Z to 04:00Z.
     harness_rows(h, 0, "a,1,0@1710046799999 | a,2,0@1710046800000 | a,4,0@1710129599999 | a,8,0@1710129600000");
@@ -352,10 +371,194 @@ static void test_days_of_a_zone(void **state)
     fixture_end(&f);
 }
 
+// Hours where the clock goes forward, and where it goes back: the hour that comes twice is one window, due at its second end.
+static void test_hours_of_a_zone(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, tumble(3600000), "COUNT(*) SUM(v)", false);
+    leat_zone *zone;
+    leat_error error;
+    if (leat_zone_open(env_test_env(f.env), &f.arena, "America/New_York", &zone, &error) != LEAT_OK) {
+        fixture_end(&f);
+        skip();
+    }
+    f.spec.window.zone = zone;
+    f.spec.window.time_column = -1;
+    f.setup.outputs[0] =
+        "k:STRING,n:BIGINT,s:BIGINT,window_start:TIMESTAMP,window_end:TIMESTAMP,window_time:TIMESTAMP_LTZ*";
+    harness *h = harness_create(&f.setup, HARNESS_SINGLE);
+    // 2024-03-10: 01:59:59.999 is followed by 03:00.
+    harness_rows(h, 0, "a,1,0@1710053999999 | a,2,0@1710054000000 | a,4,0@1710057599999");
+    harness_watermark(h, 1710053999998);
+    harness_expect(h, "W 1710053999998");
+    harness_watermark(h, 1710053999999);
+    harness_expect(h, "+I[a, 1, 1, 1710032400000, 1710036000000, 1710053999999]@1710053999999 \n W 1710053999999");
+    harness_watermark(h, 1710057599999);
+    harness_expect(h, "+I[a, 2, 6, 1710039600000, 1710043200000, 1710057599999]@1710057599999 \n W 1710057599999");
+    // 2024-11-03: 01:00 to 02:00 comes twice.
+    harness_rows(h, 0, "a,1,0@1730609999999 | a,2,0@1730610000000 | a,4,0@1730613599999");
+    harness_watermark(h, 1730613599999);
+    harness_expect(h, "+I[a, 1, 1, 1730592000000, 1730595600000, 1730609999999]@1730609999999 \n W 1730613599999");
+    harness_rows(h, 0, "a,8,0@1730613600000 | a,16,0@1730617199999 | a,32,0@1730617200000");
+    harness_watermark(h, 1730617199998);
+    harness_expect(h, "W 1730617199998");
+    harness_watermark(h, 1730617199999);
+    harness_expect(h, "+I[a, 4, 30, 1730595600000, 1730599200000, 1730617199999]@1730617199999 \n W 1730617199999");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[a, 1, 32, 1730599200000, 1730602800000, 1730620799999]@1730620799999 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 0);
+    harness_destroy(h);
+    fixture_end(&f);
+}
+
+// ---- refusals
+
+// The budget ends somewhere in between, at every place once: a clean refusal, and nothing is left behind.
+static void test_budget(void **state)
+{
+    (void)state;
+    for (size_t room = 0; room < 30000; room += 331) {
+        fixture f;
+        fixture_begin(&f, tumble(10), "COUNT(*) SUM(v)", false);
+        harness *h = harness_create(&f.setup, room % 2 ? HARNESS_SINGLE : HARNESS_WHOLE);
+        harness_context(h)->budget->limit = harness_context(h)->budget->used + room;
+        harness_fails(h, LEAT_E_LIMIT, "budget");
+        for (int i = 0; i < 300; i++) {
+            char row[64];
+            snprintf(row, sizeof row, "key-that-is-not-inlined-%d,%d,@@%d", i % 150, i, i / 3 * 2);
+            harness_rows(h, 0, row);
+            if (i % 50 == 49)
+                harness_watermark(h, i / 2);
+        }
+        harness_end_of_time(h);
+        if (room == 0)
+            harness_expect(h, "");
+        harness_destroy(h);
+        fixture_end(&f);
+    }
+}
+
+// A key that is too long is dropped and counted; the rows around it go on.
+static void too_large(harness *h, void *argument)
+{
+    (void)argument;
+    char *rows = test_calloc(1, LEAT_KEY_BYTES_MAX + 200);
+    strcpy(rows, "a,1,@@1 | ");
+    memset(rows + strlen(rows), 'x', LEAT_KEY_BYTES_MAX);
+    strcat(rows, ",2,@@2 | a,4,@@3 | b,8,@@4");
+    harness_rows(h, 0, rows);
+    test_free(rows);
+    harness_end_of_time(h);
+    harness_expect_any_order(h, "+I[a, 2, 5, 0, 10, 9]@9 \n +I[b, 1, 8, 0, 10, 9]@9 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_TOO_LARGE), 1);
+}
+
+static void test_too_large(void **state)
+{
+    (void)state;
+    run(tumble(10), too_large);
+}
+
+// SUM(v / v), which fails where v is 0.
+static void divide(fixture *f)
+{
+    leat_expr_scope scope = {.arena = &f->arena};
+    const leat_schema *schema = harness_schema(&f->arena, INPUT);
+    leat_error error;
+    leat_expr *v[2], *quotient;
+    leat_aggregate items[2];
+    for (int i = 0; i < 2; i++)
+        v[i] = leat_expr_column(&scope, 0, 1, schema->fields[1].type);
+    assert_int_equal(leat_expr_call(&scope, leat_slice_text("/"), v, 2, &quotient, &error), LEAT_OK);
+    assert_int_equal(
+        leat_aggregate_resolve(&scope, leat_slice_text("COUNT"), false, &quotient, 1, NULL, false, &items[0], &error),
+        LEAT_OK);
+    assert_int_equal(
+        leat_aggregate_resolve(&scope, leat_slice_text("SUM"), false, &quotient, 1, NULL, false, &items[1], &error),
+        LEAT_OK);
+    leat_accumulators *set;
+    assert_int_equal(leat_accumulators_create(&f->arena, items, 2, false, &set, &error), LEAT_OK);
+    f->spec.accumulators = set;
+}
+
+static void bad_rows(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,0,@@1 | b,0,@@2");
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 0); // nothing was opened
+    harness_rows(h, 0, "a,0,@@3 | a,5,@@4 | c,0,@@4 | b,3,@@5 | b,0,@@6");
+    harness_end_of_time(h);
+    harness_expect_any_order(h, "+I[a, 1, 1, 0, 10, 9]@9 \n +I[b, 1, 1, 0, 10, 9]@9 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_EXPRESSION), 5);
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 0);
+}
+
+static void test_bad_rows(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, tumble(10), "COUNT(*) SUM(v)", false);
+    divide(&f);
+    harness_run(&f.setup, bad_rows, &f);
+    fixture_end(&f);
+}
+
+// ---- another parallelism
+
+static uint32_t owner_of(int key, uint32_t parallelism)
+{
+    char bytes[16];
+    bytes[0] = 0;
+    bytes[1] = (char)snprintf(bytes + 2, sizeof bytes - 2, "k%d", key);
+    return leat_key_group(leat_hash(bytes, 2 + (size_t)bytes[1])) % parallelism;
+}
+
+// One image, restored by two and by three: every key goes on exactly once, and a late row is late in each.
+static void test_parallelism(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, tumble(10), "COUNT(*) SUM(v)", false);
+    harness *h = harness_create(&f.setup, HARNESS_SINGLE);
+    for (int i = 0; i < 40; i++) {
+        char row[64];
+        snprintf(row, sizeof row, "k%d,%d,@@%d", i % 20, i, 21 + i / 20);
+        harness_rows(h, 0, row);
+    }
+    harness_watermark(h, 19);
+    harness_expect(h, "W 19");
+    harness_snapshot(h);
+    uint64_t late = 0;
+    for (uint32_t parallelism = 2; parallelism <= 3; parallelism++)
+        for (uint32_t instance = 0; instance < parallelism; instance++) {
+            harness_restore_savepoint(h, instance, parallelism);
+            char expected[4096] = "", own[32] = "";
+            for (int key = 0; key < 20; key++)
+                if (owner_of(key, parallelism) == instance) {
+                    size_t size = strlen(expected);
+                    snprintf(expected + size, sizeof expected - size, "+I[k%d, 2, %d, 20, 30, 29]@29 \n ", key,
+                             20 + 2 * key);
+                    snprintf(own, sizeof own, "k%d,1,@@3", key);
+                }
+            harness_rows(h, 0, own);
+            harness_end_of_time(h);
+            strcat(expected, "W MAX");
+            harness_expect_any_order(h, expected);
+            assert_int_equal(harness_drops(h, LEAT_DROP_LATE), ++late);
+        }
+    harness_destroy(h);
+    fixture_end(&f);
+}
+
 // ---- against a plain model: every row is kept, every window is added up when it fires
 
 enum { MODEL_ROWS = 400 };
-typedef struct model_row { int key; int64_t value, time; } model_row;
+typedef struct model_row {
+    int key;
+    int64_t value, time;
+} model_row;
 typedef struct model {
     leat_window window;
     int64_t lateness;
@@ -406,8 +609,8 @@ static void model_fire(model *m, int key, int64_t start, int64_t end)
         if (m->rows[i].key == key && m->rows[i].time >= start && m->rows[i].time < end)
             n++, sum += m->rows[i].value;
     if (n)
-        model_print(m, "+I[k%d, %lld, %lld, %lld, %lld, %lld]@%lld\n", key, (long long)n, (long long)sum, (long long)start,
-                    (long long)end, (long long)end - 1, (long long)end - 1);
+        model_print(m, "+I[k%d, %lld, %lld, %lld, %lld, %lld]@%lld\n", key, (long long)n, (long long)sum,
+                    (long long)start, (long long)end, (long long)end - 1, (long long)end - 1);
 }
 
 // Rows that windows no longer take still lie in m->rows when another window took them: such windows never fire again.
@@ -519,15 +722,13 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tumble),
-        cmocka_unit_test(test_lateness),
-        cmocka_unit_test(test_hop_lateness),
-        cmocka_unit_test(test_hop_and_cumulate),
-        cmocka_unit_test(test_hop_with_gaps),
-        cmocka_unit_test(test_retracting),
-        cmocka_unit_test(test_kept_watermark),
-        cmocka_unit_test(test_only_changes_are_stored),
-        cmocka_unit_test(test_days_of_a_zone),
+        cmocka_unit_test(test_tumble),         cmocka_unit_test(test_lateness),
+        cmocka_unit_test(test_hop_lateness),   cmocka_unit_test(test_hop_and_cumulate),
+        cmocka_unit_test(test_hop_with_gaps),  cmocka_unit_test(test_retracting),
+        cmocka_unit_test(test_kept_watermark), cmocka_unit_test(test_only_changes_are_stored),
+        cmocka_unit_test(test_days_of_a_zone), cmocka_unit_test(test_hours_of_a_zone),
+        cmocka_unit_test(test_budget),         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_bad_rows),       cmocka_unit_test(test_parallelism),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
