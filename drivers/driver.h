@@ -58,6 +58,9 @@ typedef struct leat_source_description {
     // The columns when `fields:` is left out and not required; NULL: none but the implicit ones.
     const leat_source_field *default_fields;
     uint32_t default_field_count;
+    // The SQL type of a field from its own settings (`type: float32, scale: 0.1`); false when they contradict each other, which check
+    // tells. NULL: the user writes the type, or it follows from the wire type's name.
+    bool (*field_type)(const void *field_settings, leat_type *out_type);
 } leat_source_description;
 
 typedef struct leat_sink_description {

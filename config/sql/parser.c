@@ -14,7 +14,8 @@ static size_t cut_at_character(const char *text, size_t size)
     return size;
 }
 
-static void diagnose_list(leat_sql_diagnostics *diagnostics, leat_sql_span span, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void diagnose_list(leat_sql_diagnostics *diagnostics, leat_sql_span span,
+                                                                const char *format, va_list arguments)
 {
     if (diagnostics->count == LEAT_SQL_DIAGNOSTICS_MAX)
         return;

@@ -34,6 +34,15 @@ typedef int64_t leat_i128;
 typedef uint64_t leat_u128;
 enum { LEAT_DECIMAL_DIGITS = 18 };
 #endif
+// The stored form's upper half, sign included, and both halves back together; the same bytes on every board.
+static inline uint64_t leat_decimal_high(leat_i128 unscaled)
+{
+    return (uint64_t)(unscaled >> 32 >> 32);
+}
+static inline leat_i128 leat_decimal_join(uint64_t high, uint64_t low)
+{
+    return (leat_i128)((leat_u128)high << 32 << 32 | low);
+}
 bool leat_decimal_parse(leat_slice text, unsigned scale,
                         leat_i128 *out_unscaled); // rounds half up to scale; false on no number
 size_t leat_decimal_print(leat_i128 unscaled, unsigned scale, char out_text[LEAT_NUMBER_TEXT + 8]);

@@ -32,7 +32,7 @@ uint8_t *leat_key_put_i64(uint8_t *out, uint64_t value)
 
 static uint8_t *put_i128(uint8_t *out, leat_i128 value)
 {
-    return put_u64(leat_key_put_i64(out, (uint64_t)value), (uint64_t)(value >> 64));
+    return put_u64(leat_key_put_i64(out, (uint64_t)value), leat_decimal_high(value));
 }
 
 static uint8_t *put_boolean(uint8_t *out, bool value)

@@ -54,6 +54,10 @@ leat_type leat_type_of(leat_kind kind)
 leat_type leat_type_decimal(unsigned precision, unsigned scale)
 {
     LEAT_ASSERT(precision >= 1 && precision <= 38 && scale <= precision);
+    if (precision > LEAT_DECIMAL_DIGITS) // a board without 128-bit integers
+        precision = LEAT_DECIMAL_DIGITS;
+    if (scale > precision)
+        scale = precision;
     return (leat_type){.kind = LEAT_KIND_DECIMAL, .precision = (uint8_t)precision, .scale = (uint8_t)scale};
 }
 
@@ -257,7 +261,7 @@ uint64_t leat_value_hash(leat_type type, const leat_value *value)
     case LEAT_PHYSICAL_F64:
         return leat_hash_mix(f64_canonical_bits(value->f64) + 1);
     case LEAT_PHYSICAL_I128:
-        return leat_hash_combine((uint64_t)value->i128, (uint64_t)(value->i128 >> 64));
+        return leat_hash_combine((uint64_t)value->i128, leat_decimal_high(value->i128));
     case LEAT_PHYSICAL_TEXT:
         return leat_hash(value->text.data, value->text.size);
     case LEAT_PHYSICAL_NESTED:
@@ -326,7 +330,7 @@ void leat_value_encode(leat_type type, const leat_value *value, leat_writer *wri
         return;
     case LEAT_PHYSICAL_I128:
         leat_write_u64(writer, (uint64_t)value->i128);
-        leat_write_u64(writer, (uint64_t)(value->i128 >> 64));
+        leat_write_u64(writer, leat_decimal_high(value->i128));
         return;
     case LEAT_PHYSICAL_TEXT:
         leat_write_sized(writer, value->text.data, value->text.size);
@@ -371,7 +375,7 @@ static leat_i128 read_i128(leat_reader *reader)
 {
     uint64_t low = leat_read_u64(reader);
     uint64_t high = leat_read_u64(reader);
-    return (leat_i128)((unsigned __int128)high << 64 | low);
+    return leat_decimal_join(high, low);
 }
 
 bool leat_value_decode(leat_type type, leat_reader *reader, leat_arena *arena, leat_value *out_value)

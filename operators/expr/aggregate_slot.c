@@ -441,13 +441,13 @@ void leat_slot_release(const leat_slot *slot, void *accumulator, leat_budget *bu
 static void write_i128(leat_writer *out, leat_i128 value)
 {
     leat_write_u64(out, (uint64_t)value);
-    leat_write_u64(out, (uint64_t)((unsigned __int128)value >> 64));
+    leat_write_u64(out, leat_decimal_high(value));
 }
 
 static leat_i128 read_i128(leat_reader *reader)
 {
     uint64_t low = leat_read_u64(reader), high = leat_read_u64(reader);
-    return (leat_i128)((unsigned __int128)high << 64 | low);
+    return leat_decimal_join(high, low);
 }
 
 static void kept_encode(const leat_slot *slot, const leat_kept *kept, leat_writer *out)

@@ -149,7 +149,7 @@ static cast_result decimal_to(leat_type from, leat_type to, leat_i128 value, lea
         fits = leat_decimal_rescale(value, from.scale, to.scale, &units);
         return to_decimal(to, fits, units, out);
     default:
-        out->i64 = narrowed(to, (int64_t)(uint64_t)(unsigned __int128)(value / leat_power_of_ten(from.scale)));
+        out->i64 = narrowed(to, (int64_t)(uint64_t)(leat_u128)(value / leat_power_of_ten(from.scale)));
         return CAST_DONE;
     }
 }

@@ -136,7 +136,7 @@ static void round_double_with(leat_call *call, bool half_up)
 
 static leat_i128 rounded_units(leat_i128 x, unsigned drop, bool half_up)
 {
-    if (drop > 38)
+    if (drop > LEAT_DECIMAL_DIGITS)
         return 0;
     leat_i128 unit = leat_power_of_ten(drop), rest = x % unit, whole = x / unit;
     if (half_up && drop > 0 && (rest < 0 ? -rest : rest) >= unit - (rest < 0 ? -rest : rest))
@@ -150,7 +150,7 @@ static void round_integer_with(leat_call *call, bool half_up)
     {
         int64_t digits = digits_of(call, row), x = leat_argument_i64(call, 0, row);
         if (digits < 0)
-            x = digits < -20
+            x = digits < -18
                     ? 0
                     : (int64_t)(rounded_units(x, (unsigned)-digits, half_up) * leat_power_of_ten((unsigned)-digits));
         call->out->i64[row] = x;
@@ -167,7 +167,7 @@ static void round_decimal_with(leat_call *call, bool half_up)
         unsigned drop = digits >= (int64_t)scale ? 0 : digits < -38 ? 76 : (unsigned)((int64_t)scale - digits);
         leat_i128 whole = rounded_units(x, drop, half_up);
         int64_t have = (int64_t)scale - drop;
-        leat_i128 factor = leat_power_of_ten(drop > 38 ? 0 : (unsigned)((int64_t)out_scale - have));
+        leat_i128 factor = leat_power_of_ten(drop > LEAT_DECIMAL_DIGITS ? 0 : (unsigned)((int64_t)out_scale - have));
         if (!leat_wide_multiply(whole, factor, 0, &call->out->i128[row]) ||
             !leat_decimal_fits(call->out->i128[row], call->out->type.precision))
             leat_call_null(call, row);

@@ -9,7 +9,7 @@
 
 #include "operators/expr/function.h"
 
-enum { DECIMAL_PRECISION_MAX = 38, DECIMAL_SCALE_KEPT = 6 };
+enum { DECIMAL_PRECISION_MAX = LEAT_DECIMAL_DIGITS, DECIMAL_SCALE_KEPT = 6 };
 
 leat_variant leat_variant_of(leat_type type)
 {

@@ -1,7 +1,14 @@
-// 256 bits as two halves of 128; long division bit by bit, which only the rare long ones pay.
+// Twice the width of a DECIMAL as two halves; long division bit by bit, which only the rare long ones pay.
 #include "operators/expr/wide.h"
 
-typedef unsigned __int128 u128;
+typedef leat_u128 u128;
+#ifdef __SIZEOF_INT128__
+typedef uint64_t half;
+#else
+typedef uint32_t half; // the names below are those of 64-bit boards
+#endif
+enum { DIGITS = LEAT_DECIMAL_DIGITS, HALF_BITS = sizeof(half) * 8, BITS = 2 * HALF_BITS };
+
 typedef struct u256 {
     u128 high, low;
 } u256;
@@ -9,7 +16,7 @@ typedef struct u256 {
 leat_i128 leat_power_of_ten(unsigned exponent)
 {
     leat_i128 power = 1;
-    LEAT_ASSERT(exponent <= 38);
+    LEAT_ASSERT(exponent <= DIGITS);
     while (exponent--)
         power *= 10;
     return power;
@@ -19,10 +26,11 @@ static u128 magnitude(leat_i128 value) { return value < 0 ? (u128)0 - (u128)valu
 
 static u256 multiply(u128 a, u128 b)
 {
-    uint64_t a1 = (uint64_t)(a >> 64), a0 = (uint64_t)a, b1 = (uint64_t)(b >> 64), b0 = (uint64_t)b;
+    half a1 = (half)(a >> HALF_BITS), a0 = (half)a, b1 = (half)(b >> HALF_BITS), b0 = (half)b;
     u128 low = (u128)a0 * b0, middle = (u128)a1 * b0, other = (u128)a0 * b1;
-    u128 carry = (low >> 64) + (uint64_t)middle + (uint64_t)other;
-    return (u256){(u128)a1 * b1 + (middle >> 64) + (other >> 64) + (carry >> 64), (carry << 64) | (uint64_t)low};
+    u128 carry = (low >> HALF_BITS) + (half)middle + (half)other;
+    return (u256){(u128)a1 * b1 + (middle >> HALF_BITS) + (other >> HALF_BITS) + (carry >> HALF_BITS),
+                  (carry << HALF_BITS) | (half)low};
 }
 
 // Quotient rounded half up; false when it is longer than 128 bits.
@@ -36,8 +44,8 @@ static bool divide(u256 a, u128 b, u128 *out)
     if (a.high >= b)
         return false;
     u128 rest = a.high, quotient = 0;
-    for (int bit = 127; bit >= 0; bit--) {
-        bool top = rest >> 127;
+    for (int bit = BITS - 1; bit >= 0; bit--) {
+        bool top = rest >> (BITS - 1);
         rest = (rest << 1) | ((a.low >> bit) & 1);
         quotient <<= 1;
         if (top || rest >= b) {
@@ -51,7 +59,7 @@ static bool divide(u256 a, u128 b, u128 *out)
 
 static bool finish(u128 quotient, bool negative, leat_i128 *out)
 {
-    if (quotient >= (u128)leat_power_of_ten(38))
+    if (quotient >= (u128)leat_power_of_ten(DIGITS))
         return false;
     *out = negative ? -(leat_i128)quotient : (leat_i128)quotient;
     return true;
@@ -64,7 +72,7 @@ bool leat_wide_multiply(leat_i128 a, leat_i128 b, unsigned drop, leat_i128 *out)
         return finish(magnitude(product), product < 0, out);
     u128 quotient;
     u256 wide = multiply(magnitude(a), magnitude(b));
-    if (drop > 38 || !divide(wide, (u128)leat_power_of_ten(drop), &quotient))
+    if (drop > DIGITS || !divide(wide, (u128)leat_power_of_ten(drop), &quotient))
         return false;
     return finish(quotient, (a < 0) != (b < 0), out);
 }
@@ -72,10 +80,12 @@ bool leat_wide_multiply(leat_i128 a, leat_i128 b, unsigned drop, leat_i128 *out)
 bool leat_wide_divide(leat_i128 a, unsigned shift, leat_i128 b, leat_i128 *out)
 {
     u128 quotient;
-    u256 wide = multiply(magnitude(a), (u128)leat_power_of_ten(shift > 38 ? 38 : shift));
-    if (shift > 38) {
+    u256 wide = multiply(magnitude(a), (u128)leat_power_of_ten(shift > DIGITS ? DIGITS : shift));
+    if (shift > 2 * DIGITS)
+        return false;
+    if (shift > DIGITS) {
         // Only a small dividend leaves room for so many digits; the second factor must not overflow.
-        u128 factor = (u128)leat_power_of_ten(shift - 38);
+        u128 factor = (u128)leat_power_of_ten(shift - DIGITS);
         u256 upper = multiply(wide.high, factor);
         if (upper.high)
             return false;

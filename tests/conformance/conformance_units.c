@@ -51,7 +51,8 @@ static void valve_step(leat_valve *valve, const json_t *row)
     if (watermark)
         print_watermark(row, valve->last_ms);
     if (status)
-        print(json_pack("{s:O, s:s}", "step", json_object_get(row, "step"), "__status__", valve->idle ? "IDLE" : "ACTIVE"));
+        print(json_pack("{s:O, s:s}", "step", json_object_get(row, "step"), "__status__",
+                        valve->idle ? "IDLE" : "ACTIVE"));
 }
 
 static int run_valve(const json_t *program, const json_t *rows)
@@ -84,8 +85,9 @@ static int run_assigner(const json_t *program, const json_t *rows)
     json_array_foreach(rows, index, row)
     {
         if (starts)
-            print(json_pack("{s:I}", "start",
-                            (json_int_t)leat_assigner_floor(number(row, "ts"), number(row, "size"), number(row, "offset"))));
+            print(json_pack(
+                "{s:I}", "start",
+                (json_int_t)leat_assigner_floor(number(row, "ts"), number(row, "size"), number(row, "offset"))));
         else
             print(json_pack("{s:b}", "intersects", intersects(json_object_get(row, "a"), json_object_get(row, "b"))));
     }
@@ -162,7 +164,8 @@ static void compare_row(compared *self, const json_t *assigner, int64_t event_ms
     leat_generator_row(&self->generator, value_of(&self->spec, event_ms), 0);
     for (; fired < self->open_count && self->open[fired] + size - 1 <= self->generator.watermark_ms; fired++) {
         char window[64];
-        snprintf(window, sizeof window, "[%lld,%lld)", (long long)self->open[fired], (long long)(self->open[fired] + size));
+        snprintf(window, sizeof window, "[%lld,%lld)", (long long)self->open[fired],
+                 (long long)(self->open[fired] + size));
         print(json_pack("{s:I, s:s, s:s}", "after_ts", (json_int_t)event_ms, "generator", self->name, "fires", window));
     }
     self->open_count -= fired;

@@ -114,6 +114,19 @@ class Agent:
     def runs(self):
         return self.child.poll() is None
 
+    def until(self, condition, what, seconds=DEADLINE_S):
+        """Waits for the condition, as long as the agent runs; its last words are part of the failure."""
+        try:
+            result = wait_for(lambda: not self.runs() or condition(), what, seconds)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.text()[-2000:]}") from None
+        if not self.runs() and not condition():
+            raise AssertionError(f"{what}: the agent ended with {self.child.returncode}\n{self.text()[-2000:]}")
+        return result
+
+    def until_connected(self, part="sources", index=0):
+        return self.until(lambda: (found := self.status()) and found[part][index].get("connected") and found, f"{part} connected")
+
     def kill(self):
         self.child.kill()
         self.child.wait()

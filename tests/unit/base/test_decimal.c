@@ -91,7 +91,7 @@ static void test_fits(void **state)
     assert_true(leat_decimal_fits(999, 3) && leat_decimal_fits(-999, 3));
     assert_false(leat_decimal_fits(1000, 3));
     assert_false(leat_decimal_fits(-1000, 3));
-    leat_i128 most = (leat_i128)(~(unsigned __int128)0 >> 1);
+    leat_i128 most = (leat_i128)(~(leat_u128)0 >> 1);
     assert_false(leat_decimal_fits(most, 38));
     assert_false(leat_decimal_fits(-most - 1, 38));
     char text[LEAT_NUMBER_TEXT + 8];

@@ -139,7 +139,7 @@ static void prepare_tcp(bench *self, uint32_t units)
     char url[64];
     memset(self, 0, sizeof *self);
     server_start(&self->server, "tcp", NULL);
-    snprintf(url, sizeof url, "tcp://localhost:%s", self->server.port);
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%s", self->server.port);
     prepare(self, url, units);
 }
 
@@ -187,10 +187,12 @@ static void assert_i64(bench *self, uint32_t record, const char *column, int64_t
 
 // ---- tests
 
-static void check_values(const leat_source_ops *ops)
+static void check_values(const leat_source_ops *ops, bool by_name)
 {
     static bench self;
     prepare_tcp(&self, 2);
+    if (by_name) // resolved on a thread of glibc's own
+        snprintf(self.url, sizeof self.url, "tcp://localhost:%s", self.server.port);
     server_do(&self.server,
               "{\"unit\": 1, \"set\": \"input\", \"address\": 0, \"values\": [0, 16968]}"); // 50.0f, low first
     server_do(&self.server, "{\"unit\": 2, \"set\": \"input\", \"address\": 0, \"values\": [0, 49736]}"); // -50.0f
@@ -220,7 +222,13 @@ static void check_values(const leat_source_ops *ops)
 static void values_of_two_units(void **state)
 {
     (void)state;
-    check_values(&leat_source_modbus_ops);
+    check_values(&leat_source_modbus_ops, false);
+}
+
+static void resolved_by_name(void **state)
+{
+    (void)state;
+    check_values(&leat_source_modbus_ops, true);
 }
 
 // The file that the agent loads, with the functions that it finds in the agent found in this program.
@@ -242,7 +250,7 @@ static void shared_object(void **state)
     assert_non_null(entry);
     assert_int_equal(entry->abi, LEAT_DRIVER_ABI);
     assert_string_equal(entry->sources[0]->name, "modbus");
-    check_values(entry->sources[0]);
+    check_values(entry->sources[0], false);
 }
 
 static void dead_unit_costs_little(void **state)
@@ -557,6 +565,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_two_units),
         cmocka_unit_test(shared_object),
+        cmocka_unit_test(resolved_by_name),
         cmocka_unit_test(dead_unit_costs_little),
         cmocka_unit_test(refused_register_is_left_out),
         cmocka_unit_test(server_restarts),

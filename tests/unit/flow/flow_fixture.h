@@ -138,7 +138,10 @@ static inline leat_drops *flow_port_source_drops(leat_flow_ports *ports, uint32_
     return &flow_of(ports)->sources[source].drops;
 }
 
-static inline leat_drops *flow_port_rule_drops(leat_flow_ports *ports, uint32_t rule) { return &flow_of(ports)->rule_drops[rule]; }
+static inline leat_drops *flow_port_rule_drops(leat_flow_ports *ports, uint32_t rule)
+{
+    return &flow_of(ports)->rule_drops[rule];
+}
 
 static inline char *flow_copy(leat_slice bytes)
 {
@@ -307,11 +310,11 @@ static const leat_flow_ports flow_ports = {.now_ms = flow_port_now,
 
 // ---- life
 
-static const leat_source_description flow_script = {
-    .name = "script",
-    .summary = "rows from a test",
-    .replayable = true,
-    .implicit = LEAT_IMPLICIT_SOURCE | LEAT_IMPLICIT_TS | LEAT_IMPLICIT_TOPIC};
+static const leat_source_description flow_script = {.name = "script",
+                                                    .summary = "rows from a test",
+                                                    .replayable = true,
+                                                    .implicit =
+                                                        LEAT_IMPLICIT_SOURCE | LEAT_IMPLICIT_TS | LEAT_IMPLICIT_TOPIC};
 static const leat_sink_description flow_collect = {.name = "collect",
                                                    .summary = "keeps what it is handed",
                                                    .takes_upsert = true,
@@ -338,11 +341,8 @@ static inline leat_plan *flow_compile(flow_fixture *f, const char *yaml)
 static inline void flow_make(flow_fixture *f)
 {
     leat_error error = {0};
-    leat_flow_setup setup = {.env = &f->env->env,
-                             .plan = f->plan,
-                             .ports = &f->ports,
-                             .workers = f->workers,
-                             .batch_rows = f->batch_rows};
+    leat_flow_setup setup = {
+        .env = &f->env->env, .plan = f->plan, .ports = &f->ports, .workers = f->workers, .batch_rows = f->batch_rows};
     if (leat_flow_create(&setup, &f->flow, &error) != LEAT_OK)
         fail_msg("%s", error.message);
 }
@@ -417,7 +417,8 @@ static inline uint32_t flow_source_index(const flow_fixture *f, const char *name
     return 0;
 }
 
-static inline void flow_arrive(flow_fixture *f, const char *name, uint8_t tag, uint8_t flags, const void *bytes, size_t size)
+static inline void flow_arrive(flow_fixture *f, const char *name, uint8_t tag, uint8_t flags, const void *bytes,
+                               size_t size)
 {
     flow_source *source = &f->sources[flow_source_index(f, name)];
     pthread_mutex_lock(&f->lock);
@@ -460,7 +461,10 @@ static inline void flow_status(flow_fixture *f, const char *source, char tag)
     flow_arrive(f, source, (uint8_t)tag, LEAT_RAW_CONTROL, "", 0);
 }
 
-static inline void flow_end(flow_fixture *f, const char *source) { f->sources[flow_source_index(f, source)].ended = true; }
+static inline void flow_end(flow_fixture *f, const char *source)
+{
+    f->sources[flow_source_index(f, source)].ended = true;
+}
 
 // ---- running by hand
 
@@ -555,10 +559,7 @@ static inline const char *flow_text(flow_fixture *f)
     return f->text;
 }
 
-static inline void flow_expect(flow_fixture *f, const char *text)
-{
-    assert_string_equal(flow_text(f), text);
-}
+static inline void flow_expect(flow_fixture *f, const char *text) { assert_string_equal(flow_text(f), text); }
 
 static inline int flow_compare_results(const void *a, const void *b)
 {
@@ -576,8 +577,8 @@ static inline void flow_expect_same(flow_fixture *a, flow_fixture *b)
     qsort(b->results, b->result_count, sizeof *b->results, flow_compare_results);
     for (uint32_t i = 0; i < a->result_count && i < b->result_count; i++) {
         if (flow_compare_results(&a->results[i], &b->results[i]) != 0)
-            fail_msg("result %u: %s (%016llx), %s (%016llx)", i, a->results[i].payload, (unsigned long long)a->results[i].id,
-                     b->results[i].payload, (unsigned long long)b->results[i].id);
+            fail_msg("result %u: %s (%016llx), %s (%016llx)", i, a->results[i].payload,
+                     (unsigned long long)a->results[i].id, b->results[i].payload, (unsigned long long)b->results[i].id);
     }
     assert_int_equal(a->result_count, b->result_count);
 }

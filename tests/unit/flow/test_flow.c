@@ -1,12 +1,13 @@
 // The flow stepped by hand: chaining, exchanges, backpressure, watermarks, the end, failure.
 #include "tests/unit/flow/flow_fixture.h"
 
-#define STREAM "{driver: script, format: json, fields: {k: string, v: bigint, t: timestamp_ms}, event_time: t, watermark: "
+#define STREAM                                                                                                         \
+    "{driver: script, format: json, fields: {k: string, v: bigint, t: timestamp_ms}, event_time: t, watermark: "
 #define ASCENDING STREAM "{out_of_orderness: 0ms}}"
 #define EXPLICIT STREAM "source}"
 #define AGENT(workers) "agent: {name: gw, workers: " #workers ", time_zone: UTC}\n"
 #define SUMS(from)                                                                                                     \
-    "  sums: {sql: \"SELECT k, SUM(v) AS s FROM TABLE(TUMBLE(TABLE " from                                               \
+    "  sums: {sql: \"SELECT k, SUM(v) AS s FROM TABLE(TUMBLE(TABLE " from                                              \
     ", DESCRIPTOR(t), INTERVAL '1' SECOND)) GROUP BY k, window_start, window_end\", to: out}\n"
 
 static const char filter_yaml[] = AGENT(1) "sources: {a: " ASCENDING "}\n"
@@ -60,7 +61,8 @@ static void one_source_many_rules(void **state)
     static const char yaml[] =
         AGENT(1) "sources: {a: " ASCENDING "}\n"
                  "rules:\n  p: {sql: \"SELECT k FROM a WHERE v > 1\", to: [out, other]}\n"
-                 "  q: {sql: \"SELECT v FROM a WHERE v < 3\", to: other}\n  r: {sql: \"SELECT k FROM p WHERE k = 'y'\", to: out}\n"
+                 "  q: {sql: \"SELECT v FROM a WHERE v < 3\", to: other}\n  r: {sql: \"SELECT k FROM p WHERE k = "
+                 "'y'\", to: out}\n"
                  "sinks: {out: {driver: collect, format: json}, other: {driver: collect, format: json}}\n";
     (void)state;
     flow_fixture *f = flow_open(yaml, 1);
@@ -120,8 +122,9 @@ static void same_key_same_instance(void **state)
 // ---- union
 
 static const char union_yaml[] =
-    AGENT(1) "sources: {a: " EXPLICIT ", b: " EXPLICIT "}\nrules:\n  u: {sql: \"SELECT k, v, t FROM a UNION ALL SELECT k, v, t FROM b\"}\n" SUMS(
-        "u") "sinks: {out: {driver: collect, format: json}}\n";
+    AGENT(1) "sources: {a: " EXPLICIT ", b: " EXPLICIT
+             "}\nrules:\n  u: {sql: \"SELECT k, v, t FROM a UNION ALL SELECT k, v, t FROM b\"}\n" SUMS(
+                 "u") "sinks: {out: {driver: collect, format: json}}\n";
 
 static void union_waits_for_the_minimum(void **state)
 {
@@ -354,7 +357,8 @@ static void end_sources(void **state)
 // ---- sources
 
 static const char rejected_yaml[] =
-    AGENT(1) "sources: {a: " ASCENDING "}\nrules:\n  bad: {sql: \"SELECT payload, `column` AS c FROM a.rejected\", to: bad}\n"
+    AGENT(1) "sources: {a: " ASCENDING
+             "}\nrules:\n  bad: {sql: \"SELECT payload, `column` AS c FROM a.rejected\", to: bad}\n"
              "  r: {sql: \"SELECT k FROM a\", to: out}\n"
              "sinks: {out: {driver: collect, format: json}, bad: {driver: collect, format: json}}\n";
 
@@ -367,7 +371,8 @@ static void rejected_rows(void **state)
         flow_row(both[i], "a", "nonsense");
         flow_kvt(both[i], "a", "x", 1, 1);
         flow_row(both[i], "a", "{\"k\":\"y\",\"v\":\"text\",\"t\":2}");
-        flow_row(both[i], "a", "[{\"k\":\"p\",\"v\":1,\"t\":3},{\"k\":\"q\",\"v\":[],\"t\":3},{\"k\":\"r\",\"v\":1,\"t\":3}]");
+        flow_row(both[i], "a",
+                 "[{\"k\":\"p\",\"v\":1,\"t\":3},{\"k\":\"q\",\"v\":[],\"t\":3},{\"k\":\"r\",\"v\":1,\"t\":3}]");
         flow_row(both[i], "a", "{\"k\":\"timeless\",\"v\":1}");
         flow_run(both[i]);
     }
@@ -389,7 +394,8 @@ static void large_arrival(void **state)
     flow_fixture *f = flow_open(filter_yaml, 4);
     char json[8192] = "[";
     for (int i = 1; i <= 100; i++)
-        snprintf(json + strlen(json), sizeof json - strlen(json), "%s{\"k\":\"x\",\"v\":%d,\"t\":%d}", i > 1 ? "," : "", i, i);
+        snprintf(json + strlen(json), sizeof json - strlen(json), "%s{\"k\":\"x\",\"v\":%d,\"t\":%d}", i > 1 ? "," : "",
+                 i, i);
     strcat(json, "]");
     flow_row(f, "a", json);
     flow_kvt(f, "a", "y", 1, 200);
@@ -413,7 +419,8 @@ static void large_arrival(void **state)
 
 static const char clock_yaml[] =
     AGENT(1) "sources: {a: {driver: script, format: json, fields: {k: string, v: bigint}}}\nrules:\n"
-             "  sums: {sql: \"SELECT k, SUM(v) AS s FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY k, "
+             "  sums: {sql: \"SELECT k, SUM(v) AS s FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), INTERVAL '1' SECOND)) "
+             "GROUP BY k, "
              "window_start, window_end\", to: out}\n"
              "sinks: {out: {driver: collect, format: json}}\n";
 
@@ -449,9 +456,9 @@ static void arrival_is_never_late(void **state)
 
 // ---- timers and failure
 
-static const char silent_yaml[] =
-    AGENT(1) "sources: {a: {driver: script, format: json, fields: {k: string, v: bigint}}}\nrules:\n"
-             "  quiet: {detect: silent, from: a, key: k, for: 5s, to: out}\nsinks: {out: {driver: collect, format: json}}\n";
+static const char silent_yaml[] = AGENT(
+    1) "sources: {a: {driver: script, format: json, fields: {k: string, v: bigint}}}\nrules:\n"
+       "  quiet: {detect: silent, from: a, key: k, for: 5s, to: out}\nsinks: {out: {driver: collect, format: json}}\n";
 
 static void processing_timers(void **state)
 {
@@ -466,6 +473,29 @@ static void processing_timers(void **state)
     }
     assert_int_equal(f->result_count, 1);
     assert_in_range(f->now_ms, 1005000, 1005200);
+    flow_close(f);
+}
+
+// What a timer made and found no room for belongs to the cut; and while it waits for room nobody looks at the clock.
+static void timer_before_a_barrier(void **state)
+{
+    (void)state;
+    flow_fixture *f = flow_open(silent_yaml, 0);
+    flow_row(f, "a", "{\"k\":\"x\",\"v\":1}");
+    flow_run(f);
+    f->room = 0;
+    f->now_ms = 1006000;
+    leat_flow_barrier(f->flow, ++f->barrier);
+    flow_run(f);
+    flow_clock(f, 1007000);
+    assert_int_equal(f->cut_done, 0);
+    assert_int_equal(f->wait_ms, -1);
+    f->room = -1;
+    flow_run(f);
+    assert_int_equal(f->cut_done, 1);
+    flow_recover(f, false);
+    flow_run(f);
+    assert_int_equal(f->result_count, 1);
     flow_close(f);
 }
 
@@ -534,6 +564,7 @@ int main(void)
         cmocka_unit_test(clock_watermarks),
         cmocka_unit_test(arrival_is_never_late),
         cmocka_unit_test(processing_timers),
+        cmocka_unit_test(timer_before_a_barrier),
         cmocka_unit_test(failure_is_told_once),
         cmocka_unit_test(figures_and_holder),
     };

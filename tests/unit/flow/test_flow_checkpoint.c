@@ -2,16 +2,21 @@
 #include "firmware-agent/flow/task.h"
 #include "tests/unit/flow/flow_fixture.h"
 
-#define SOURCE(watermark) "{driver: script, format: json, fields: {k: string, v: bigint, t: timestamp_ms}, event_time: t, watermark: " watermark "}"
+#define SOURCE(watermark)                                                                                              \
+    "{driver: script, format: json, fields: {k: string, v: bigint, t: timestamp_ms}, event_time: t, "                  \
+    "watermark: " watermark "}"
 #define BODY                                                                                                           \
-    "rules:\n  u: {sql: \"SELECT k, v, t FROM a UNION ALL SELECT k, v, t FROM b\"}\n"                                    \
-    "  sums: {sql: \"SELECT k, SUM(v) AS s FROM TABLE(TUMBLE(TABLE u, DESCRIPTOR(t), INTERVAL '1' SECOND)) GROUP BY k, "   \
-    "window_start, window_end\", to: out}\n"                                                                            \
-    "  totals: {sql: \"SELECT k, COUNT(*) AS n, SUM(v) AS s FROM a GROUP BY k\", to: changes, unbounded: true}\n"          \
-    "  plain: {sql: \"SELECT k, v FROM b WHERE v > 5\", to: [out, plain]}\n"                                              \
-    "sinks: {out: {driver: collect, format: json}, changes: {driver: collect, format: json}, plain: {driver: collect, format: json}}\n"
+    "rules:\n  u: {sql: \"SELECT k, v, t FROM a UNION ALL SELECT k, v, t FROM b\"}\n"                                  \
+    "  sums: {sql: \"SELECT k, SUM(v) AS s FROM TABLE(TUMBLE(TABLE u, DESCRIPTOR(t), INTERVAL '1' SECOND)) GROUP BY "  \
+    "k, "                                                                                                              \
+    "window_start, window_end\", to: out}\n"                                                                           \
+    "  totals: {sql: \"SELECT k, COUNT(*) AS n, SUM(v) AS s FROM a GROUP BY k\", to: changes, unbounded: true}\n"      \
+    "  plain: {sql: \"SELECT k, v FROM b WHERE v > 5\", to: [out, plain]}\n"                                           \
+    "sinks: {out: {driver: collect, format: json}, changes: {driver: collect, format: json}, plain: {driver: "         \
+    "collect, format: json}}\n"
 #define YAML(workers, more, watermark)                                                                                 \
-    "agent: {name: gw, workers: " #workers ", time_zone: UTC" more "}\nsources: {a: " SOURCE(watermark) ", b: " SOURCE(watermark) "}\n" BODY
+    "agent: {name: gw, workers: " #workers ", time_zone: UTC" more                                                     \
+    "}\nsources: {a: " SOURCE(watermark) ", b: " SOURCE(watermark) "}\n" BODY
 
 static const char one_worker[] = YAML(1, "", "{out_of_orderness: 300ms}");
 static const char three_workers[] = YAML(3, "", "{out_of_orderness: 300ms}");
@@ -265,7 +270,8 @@ static void alignment(const char *yaml, bool aligned)
             union_task = task;
     }
     assert_non_null(union_task);
-    leat_task *a = f->flow->sources[flow_source_index(f, "a")]->task, *b = f->flow->sources[flow_source_index(f, "b")]->task;
+    leat_task *a = f->flow->sources[flow_source_index(f, "a")]->task,
+              *b = f->flow->sources[flow_source_index(f, "b")]->task;
     leat_flow_barrier(f->flow, ++f->barrier);
     flow_kvt(f, "a", "x", 1, 10);
     flow_kvt(f, "b", "x", 2, 10);

@@ -6,13 +6,17 @@
 
 #include "tests/unit/flow/flow_fixture.h"
 
-#define SOURCE "{driver: script, format: json, fields: {k: string, v: bigint, t: timestamp_ms}, event_time: t, watermark: {out_of_orderness: 500ms}}"
+#define SOURCE                                                                                                         \
+    "{driver: script, format: json, fields: {k: string, v: bigint, t: timestamp_ms}, event_time: t, watermark: "       \
+    "{out_of_orderness: 500ms}}"
 #define YAML(workers)                                                                                                  \
-    "agent: {name: gw, workers: " #workers ", time_zone: UTC}\nsources: {a: " SOURCE ", b: " SOURCE ", c: " SOURCE "}\n"      \
-    "rules:\n  u: {sql: \"SELECT k, v, t FROM a UNION ALL SELECT k, v, t FROM b UNION ALL SELECT k, v, t FROM c\"}\n"   \
-    "  sums: {sql: \"SELECT k, SUM(v) AS s, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE u, DESCRIPTOR(t), INTERVAL '1' SECOND)) GROUP BY k, " \
-    "window_start, window_end\", to: out}\n"                                                                            \
-    "  some: {sql: \"SELECT k, v FROM a WHERE v > 90\", to: [some, out]}\n"                                               \
+    "agent: {name: gw, workers: " #workers ", time_zone: UTC}\nsources: {a: " SOURCE ", b: " SOURCE ", c: " SOURCE     \
+    "}\n"                                                                                                              \
+    "rules:\n  u: {sql: \"SELECT k, v, t FROM a UNION ALL SELECT k, v, t FROM b UNION ALL SELECT k, v, t FROM c\"}\n"  \
+    "  sums: {sql: \"SELECT k, SUM(v) AS s, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE u, DESCRIPTOR(t), INTERVAL '1' "     \
+    "SECOND)) GROUP BY k, "                                                                                            \
+    "window_start, window_end\", to: out}\n"                                                                           \
+    "  some: {sql: \"SELECT k, v FROM a WHERE v > 90\", to: [some, out]}\n"                                            \
     "sinks: {out: {driver: collect, format: json}, some: {driver: collect, format: json}}\n"
 
 enum { SOURCES = 3, KEYS = 50, DEADLINE_S = 240 };
@@ -49,10 +53,7 @@ static void fill(flow_fixture *f)
     }
 }
 
-static void pause_us(long us)
-{
-    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
-}
+static void pause_us(long us) { nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL); }
 
 // Lets the rows of one source in, some at a time.
 static void *feed(void *argument)
@@ -119,8 +120,8 @@ static void barriers_until_finished(flow_fixture *f)
         last = beat;
         pause_us(2000);
         if (seconds() - start > DEADLINE_S)
-            fail_msg("no end: barrier %llu of %llu, %u results", (unsigned long long)cut, (unsigned long long)f->barrier,
-                     f->result_count);
+            fail_msg("no end: barrier %llu of %llu, %u results", (unsigned long long)cut,
+                     (unsigned long long)f->barrier, f->result_count);
     }
     while (is_finished(f, &cut) && cut < f->barrier)
         pause_us(1000);

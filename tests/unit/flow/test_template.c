@@ -87,7 +87,8 @@ static void unknown_names(void **state)
     leat_template *parsed;
     (void)state;
     open_fixture(&f, "line:STRING,temperature:DOUBLE");
-    assert_int_equal(leat_template_parse(&f.arena, "a/{temprature}", true, &names, f.schema, &parsed, &f.error), LEAT_E_INVALID);
+    assert_int_equal(leat_template_parse(&f.arena, "a/{temprature}", true, &names, f.schema, &parsed, &f.error),
+                     LEAT_E_INVALID);
     assert_non_null(strstr(f.error.message, "{temprature}"));
     assert_non_null(strstr(f.error.message, "temperature'"));
     assert_int_equal(leat_template_parse(&f.arena, "{}", true, &names, f.schema, &parsed, &f.error), LEAT_E_INVALID);
@@ -114,7 +115,7 @@ static void too_long(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(topics), cmocka_unit_test(payloads), cmocka_unit_test(unknown_names),
-                                       cmocka_unit_test(too_long)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(topics), cmocka_unit_test(payloads),
+                                       cmocka_unit_test(unknown_names), cmocka_unit_test(too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

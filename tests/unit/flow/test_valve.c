@@ -299,7 +299,8 @@ static void random_batches(void **state)
             bool with_column = next_random(&seed) % 3 > 0;
             for (uint32_t i = 0; i < size && with_column; i++) {
                 if (next_random(&seed) % 2)
-                    at[channel] = (at[channel] == LEAT_TIME_NONE ? step : at[channel]) + (int64_t)(next_random(&seed) % 5);
+                    at[channel] =
+                        (at[channel] == LEAT_TIME_NONE ? step : at[channel]) + (int64_t)(next_random(&seed) % 5);
                 column[i] = at[channel];
             }
             if (next_random(&seed) % 2)
@@ -310,7 +311,8 @@ static void random_batches(void **state)
                 wanted[i] = rows.valve.last_ms;
             }
             leat_valve_watermark(&rows.valve, channel, at[channel]);
-            int64_t after = leat_valve_batch(&one.valve, channel, with_column ? column : NULL, with_column ? size : 0, at[channel]);
+            int64_t after =
+                leat_valve_batch(&one.valve, channel, with_column ? column : NULL, with_column ? size : 0, at[channel]);
             assert_int_equal(after, rows.valve.last_ms > before ? rows.valve.last_ms : LEAT_TIME_NONE);
             for (uint32_t i = 0; i < size && with_column; i++)
                 assert_int_equal(column[i], wanted[i]);

@@ -133,9 +133,9 @@ static void edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bounded),         cmocka_unit_test(ascending),    cmocka_unit_test(expression),
-        cmocka_unit_test(future_guard),    cmocka_unit_test(interval),     cmocka_unit_test(interval_of_sql),
-        cmocka_unit_test(clock_mode),      cmocka_unit_test(silent_modes), cmocka_unit_test(edges),
+        cmocka_unit_test(bounded),      cmocka_unit_test(ascending),    cmocka_unit_test(expression),
+        cmocka_unit_test(future_guard), cmocka_unit_test(interval),     cmocka_unit_test(interval_of_sql),
+        cmocka_unit_test(clock_mode),   cmocka_unit_test(silent_modes), cmocka_unit_test(edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
