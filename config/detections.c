@@ -10,6 +10,7 @@
 // ${time} is the time attribute of the stream that `from` names.
 #include "config/detections.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "config/gateway.h"
@@ -68,8 +69,8 @@ static bool read_parameter(leat_settings_reader *reader, const leat_yaml_pair *p
                                  .required = settings.required,
                                  .default_value = leat_yaml_find(pair->value, "default"),
                                  .choices = settings.choices,
-                                 .minimum = settings.minimum,
-                                 .maximum = settings.maximum};
+                                 .minimum = leat_yaml_find(pair->value, "minimum") ? settings.minimum : -HUGE_VAL,
+                                 .maximum = leat_yaml_find(pair->value, "maximum") ? settings.maximum : HUGE_VAL};
     if (leat_slice_is(pair->key->text, "time") || leat_settings_find(&gateway_rule_settings, pair->key->text)) {
         leat_report_error(reader->report, pair->key, "'%s' cannot be a parameter: it has a meaning of its own",
                           out->name);
@@ -323,11 +324,18 @@ static leat_sql_expr *make_expression(binding *b, const leat_yaml_node *node, le
 
 static bool in_range(binding *b, const leat_yaml_node *node, const detection_parameter *parameter, double number)
 {
-    if (parameter->minimum == parameter->maximum || (number >= parameter->minimum && number <= parameter->maximum))
+    bool low = number < parameter->minimum, high = number > parameter->maximum;
+    double limit = low ? parameter->minimum : parameter->maximum;
+    char text[LEAT_TIMESTAMP_TEXT + LEAT_NUMBER_TEXT];
+    if (!low && !high)
         return true;
     b->failed = true;
-    leat_report_error(&b->g->report, node, "key '%s': expected %g to %g, found '%s'", parameter->name,
-                      parameter->minimum, parameter->maximum, node->text.data);
+    if (parameter->type == PARAMETER_DURATION)
+        leat_duration_print((int64_t)limit, text);
+    else
+        leat_double_print(limit, text);
+    leat_report_error(&b->g->report, node, "key '%s': expected at %s %s, found '%s'", parameter->name,
+                      low ? "least" : "most", text, node->text.data);
     return false;
 }
 

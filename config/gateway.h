@@ -54,7 +54,7 @@ typedef struct detection_parameter {
     bool required;
     const leat_yaml_node *default_value; // NULL: SQL's NULL
     leat_text_list choices;
-    double minimum, maximum; // NUMBER, DURATION in ms; equal: unbounded
+    double minimum, maximum; // NUMBER, DURATION in ms; infinite where not given
 } detection_parameter;
 
 typedef struct detection {

@@ -61,6 +61,7 @@ struct leat_agent {
     uint32_t number_max;
     recovered recovered;
     bool built;
+    bool begins_anew; // the last run had finished
     // -- the round; written by tasks before cut_done, read by the checkpoint thread after it
     source_cut *source_cuts;
     uint64_t *sink_cuts;
@@ -126,8 +127,9 @@ static leat_drops *port_rule_drops(leat_flow_ports *ports, uint32_t rule)
 static leat_code port_result(leat_flow_ports *ports, const leat_flow_result *result, leat_error *out_error)
 {
     leat_agent *agent = agent_of(ports);
-    leat_code code = leat_delivery_result(agent->lines[result->sink], result, out_error);
-    if (code == LEAT_OK && agent->plan->sinks[result->sink].commit == LEAT_COMMIT_NOW)
+    leat_delivery_line *line = agent->lines[result->sink];
+    leat_code code = leat_delivery_result(line, result, out_error);
+    if (code == LEAT_OK && (agent->plan->sinks[result->sink].commit == LEAT_COMMIT_NOW || leat_delivery_is_crowded(line)))
         leat_coordinator_request(agent->coordinator);
     return code;
 }
@@ -275,13 +277,13 @@ static bool hook_manifest(void *context, leat_coordinator *coordinator, uint64_t
     return changed;
 }
 
-static void hook_ledger(void *context, leat_store *store)
+static bool hook_ledger(void *context, leat_store *store)
 {
     leat_agent *agent = context;
-    leat_ledger_flush(&agent->ledger, store);
+    return leat_ledger_flush(&agent->ledger, store);
 }
 
-// The positions that this checkpoint needs join those of the retained ones; what is older than all of them may go.
+// The positions that this checkpoint needs join those of the retained ones.
 static void remember_cut(leat_agent *agent)
 {
     const leat_plan *plan = agent->plan;
@@ -295,22 +297,37 @@ static void remember_cut(leat_agent *agent)
     agent->retained_next = (agent->retained_next + 1) % keep;
     if (agent->retained_count < keep)
         agent->retained_count++;
-    if (agent->retained_count < keep)
-        return;
-    const retained_cut *oldest = &agent->retained[agent->retained_next];
-    if (agent->journal && oldest->journal != UINT64_MAX)
-        leat_log_trim(agent->journal, oldest->journal);
-    for (uint32_t i = 0; i < plan->sink_count; i++)
+}
+
+static bool is_full(const leat_log *log)
+{
+    leat_log_state state = leat_log_state_get(log);
+    return state == LEAT_LOG_FULL_DISK || state == LEAT_LOG_FULL_LIMIT;
+}
+
+// What is older than all retained checkpoints may go. A full journal reaches back to the last one only: better no other to fall back to than no intake.
+static void trim_logs(leat_agent *agent)
+{
+    const leat_plan *plan = agent->plan;
+    uint32_t keep = (uint32_t)plan->agent->checkpoint_retained;
+    const retained_cut *oldest = agent->retained_count < keep ? NULL : &agent->retained[agent->retained_next];
+    const retained_cut *newest = agent->retained_count > 0 ? &agent->retained[(agent->retained_next + keep - 1) % keep] : NULL;
+    const retained_cut *journal = agent->journal && is_full(agent->journal) ? newest : oldest;
+    if (agent->journal && journal && journal->journal != UINT64_MAX)
+        leat_log_trim(agent->journal, journal->journal);
+    for (uint32_t i = 0; oldest && i < plan->sink_count; i++)
         leat_delivery_trim(agent->lines[i], oldest->outboxes[i]);
 }
 
-static void hook_committed(void *context, uint64_t id)
+static void hook_committed(void *context, uint64_t id, bool written)
 {
     leat_agent *agent = context;
     (void)id;
     for (uint32_t i = 0; i < agent->plan->sink_count; i++)
         leat_delivery_commit(agent->lines[i], agent->sink_cuts[i]);
-    remember_cut(agent);
+    if (written)
+        remember_cut(agent);
+    trim_logs(agent);
 }
 
 static void hook_fault(void *context, const leat_error *error)
@@ -557,6 +574,7 @@ static leat_code recover(leat_agent *agent, leat_error *out_error)
     leat_store_visitor visitor = {.context = agent, .manifest = restore_name, .entry = restore_entry};
     number_nodes(agent);
     leat_code code = leat_store_restore(agent->store, LEAT_STORE_LATEST, &visitor, &agent->restored, out_error);
+    leat_ledger_load(&agent->ledger, agent->store);
     if (code == LEAT_OK && !agent->built)
         code = build(agent, out_error);
     if (code != LEAT_OK)
@@ -647,13 +665,29 @@ static leat_code open_store(leat_agent *agent, bool suspect, leat_error *out_err
     if (code != LEAT_OK || !agent->opened.finished)
         return code;
     int64_t floor_ms = agent->opened.floor_ms;
+    leat_ledger_carry(&agent->ledger, agent->store);
     leat_store_close(agent->store);
     agent->store = NULL;
+    agent->begins_anew = true;
     code = forget_finished_run(agent, out_error);
     if (code == LEAT_OK)
         code = leat_store_open(agent->env, &options, &agent->store, &agent->opened, out_error);
     agent->opened.floor_ms = floor_ms;
     return code;
+}
+
+static bool has_logs(leat_agent *agent)
+{
+    bool any = exists(agent->env, state_path(agent, "", "journal"));
+    for (uint32_t i = 0; i < agent->plan->sink_count && !any; i++)
+        any = exists(agent->env, state_path(agent, "outbox-", agent->plan->sinks[i].name));
+    return any;
+}
+
+static void tell_missing_store(leat_agent *agent)
+{
+    leat_ledger_add(&agent->ledger, "agent", "state-missing", 1, leat_wall_ms(agent->env));
+    leat_say(LEAT_LEVEL_WARNING, "the checkpoint file is missing: every rule starts empty, every source at its beginning");
 }
 
 // ---- life
@@ -700,17 +734,20 @@ static leat_code make_coordinator(leat_agent *agent, leat_error *out_error)
 
 static leat_code open_agent(leat_agent *agent, leat_error *out_error)
 {
-    bool suspect;
+    bool suspect = false;
     leat_env *env = agent->env;
     leat_code code = env->ops->make_directory(env, agent->plan->agent->state, 0750, out_error);
     if (code == LEAT_OK)
         code = leat_lock_take(state_path(agent, "", "lock"), out_error);
     if (code == LEAT_OK)
         code = mark_running(agent, &suspect, out_error);
+    bool had_logs = has_logs(agent);
     if (code == LEAT_OK)
         code = open_store(agent, suspect, out_error);
     if (code != LEAT_OK)
         return code;
+    if (had_logs && agent->opened.created && !agent->opened.set_aside && !agent->begins_anew)
+        tell_missing_store(agent);
     leat_clock_init(&agent->clock, env, agent->opened.floor_ms);
     code = leat_log_writer_create(env, true, &agent->writer, out_error);
     if (code == LEAT_OK)
@@ -842,6 +879,8 @@ static leat_agent_end wind_down(leat_agent *agent, leat_agent_end end)
     int64_t timeout_ms = agent->plan->agent->stop_timeout_ms;
     for (uint32_t i = 0; i < agent->plan->source_count; i++)
         leat_feed_request_stop(agent->feeds[i]);
+    // Nothing more is read, nothing is drained: what lies in journals and files is the next run's.
+    leat_flow_end_sources(agent->flow, false);
     atomic_store(&agent->ending, true);
     bool saved = leat_coordinator_final(agent->coordinator, end == LEAT_END_FINISHED ? SYNC_WAIT_MS : timeout_ms);
     bool delivered = saved && deliver_rest(agent, end == LEAT_END_FINISHED);
@@ -949,9 +988,8 @@ void leat_agent_measure(const leat_agent *agent, leat_agent_figures *out_figures
     leat_coordinator_measure(agent->coordinator, &out_figures->checkpoint);
     if (!agent->journal)
         return;
-    leat_log_state state = leat_log_state_get(agent->journal);
     out_figures->has_journal = true;
     out_figures->journal = leat_log_stats_get(agent->journal);
     out_figures->journal_bytes = leat_log_append_end(agent->journal) - leat_log_oldest(agent->journal);
-    out_figures->journal_full = state == LEAT_LOG_FULL_DISK || state == LEAT_LOG_FULL_LIMIT;
+    out_figures->journal_full = is_full(agent->journal);
 }

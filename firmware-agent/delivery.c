@@ -16,6 +16,7 @@ enum {
     RETRY_MS_MIN = 200,
     RETRY_MS_MAX = 30000,
     NAP_MS = 1000, // a driver that took nothing (LEAT_AGAIN) is asked again after this, if nobody wakes us before
+    CROWDED_PART = 8, // of the outbox's bound: results of no checkpoint yet
 };
 
 typedef struct in_flight {
@@ -42,7 +43,7 @@ struct leat_delivery_line {
     // -- under the lock
     bool stop, woken, driver_failed;
     char failure[160];
-    uint64_t committed; // may leave
+    _Atomic uint64_t committed; // may leave; also read without the lock
     leat_cursor cursor;
     in_flight flight[IN_FLIGHT_MAX];
     uint32_t flight_first, flight_count;
@@ -71,6 +72,15 @@ static void wake(leat_delivery_line *line)
     pthread_cond_signal(&line->news);
 }
 
+// Under the lock.
+static void trim(leat_delivery_line *line, leat_log *outbox)
+{
+    leat_log_state state = leat_log_state_get(outbox);
+    bool full = state == LEAT_LOG_FULL_DISK || state == LEAT_LOG_FULL_LIMIT;
+    bool retained = !full && line->trim_limit < line->cursor.position;
+    leat_log_trim(outbox, retained ? line->trim_limit : line->cursor.position);
+}
+
 // Under the lock: the results up to the sequence are through.
 static void acknowledge(leat_delivery_line *line, uint64_t sequence)
 {
@@ -83,8 +93,7 @@ static void acknowledge(leat_delivery_line *line, uint64_t sequence)
         line->flight_first = (line->flight_first + 1) % IN_FLIGHT_MAX;
         line->flight_count--;
     }
-    uint64_t keep_from = line->cursor.position < line->trim_limit ? line->cursor.position : line->trim_limit;
-    leat_log_trim(line->outbox, keep_from);
+    trim(line, line->outbox);
 }
 
 static void control_acknowledged(leat_sink_control *control, uint64_t sequence, leat_slice token)
@@ -186,7 +195,6 @@ static void outbox_moved(void *context, leat_log *log)
 static void outbox_state(void *context, leat_log *log, leat_log_state state, const leat_error *reason)
 {
     leat_delivery_line *line = context;
-    (void)log;
     if (state == LEAT_LOG_POISONED) {
         leat_error error = *reason;
         leat_error_prefix(&error, "outbox of sink '%s'", line->plan->name);
@@ -197,7 +205,18 @@ static void outbox_state(void *context, leat_log *log, leat_log_state state, con
     } else {
         leat_say(LEAT_LEVEL_WARNING, "sink '%s': %s; intake is held back, what is acknowledged is kept", line->plan->name,
                  state == LEAT_LOG_FULL_DISK ? "the disk is full" : "the outbox has reached its bound");
+        pthread_mutex_lock(&line->lock);
+        trim(line, log); // line->outbox is not there yet when the disk is full at start
+        pthread_mutex_unlock(&line->lock);
     }
+}
+
+// Results that the receiver may not have are gone.
+static void tell_damage(leat_delivery_line *line, leat_log_gap gap)
+{
+    leat_ledger_add(line->setup.ledger, line->plan->name, "outbox-damage", 1, leat_wall_ms(line->setup.env));
+    leat_say(LEAT_LEVEL_WARNING, "sink '%s': bytes %llu to %llu of the outbox are damaged: results lost", line->plan->name,
+             (unsigned long long)gap.from, (unsigned long long)gap.to);
 }
 
 static leat_code open_outbox(leat_delivery_line *line, leat_error *out_error)
@@ -221,7 +240,7 @@ static leat_code open_outbox(leat_delivery_line *line, leat_error *out_error)
     line->committed = leat_log_append_end(line->outbox);
     for (unsigned i = 0; i < opened->gap_count; i++)
         if (opened->gaps[i].to > line->setup.cursor.position)
-            leat_ledger_add(line->setup.ledger, line->plan->name, "outbox-damage", 1, leat_wall_ms(line->setup.env));
+            tell_damage(line, opened->gaps[i]);
     leat_log_subscribe(line->outbox, outbox_moved, line);
     uint64_t from = line->setup.cursor.position;
     if (from < leat_log_oldest(line->outbox) || from > line->committed)
@@ -418,17 +437,30 @@ static uint64_t may_leave(leat_delivery_line *line)
     return committed;
 }
 
+// Everything that may leave was given out and answered: what the cursor has not passed yet is damage.
+static void pass_damage(leat_delivery_line *line)
+{
+    uint64_t position = leat_log_reader_position(line->reader);
+    pthread_mutex_lock(&line->lock);
+    if (line->flight_count == 0 && line->cursor.position < position)
+        line->cursor.position = position;
+    pthread_mutex_unlock(&line->lock);
+}
+
 // The next record that may leave into `kept`. LEAT_AGAIN: none.
 static leat_code next_record(leat_delivery_line *line, leat_error *out_error)
 {
     if (line->has_kept)
         return LEAT_OK;
-    if (leat_log_reader_position(line->reader) >= may_leave(line))
+    if (leat_log_reader_position(line->reader) >= may_leave(line)) {
+        pass_damage(line);
         return LEAT_AGAIN;
+    }
     uint64_t position;
-    leat_code code = leat_log_reader_next(line->reader, &line->kept, &position, NULL, out_error);
+    leat_log_gap gap;
+    leat_code code = leat_log_reader_next(line->reader, &line->kept, &position, &gap, out_error);
     if (code == LEAT_E_CORRUPT) {
-        leat_ledger_add(line->setup.ledger, line->plan->name, "outbox-damage", 1, leat_wall_ms(line->setup.env));
+        tell_damage(line, gap);
         return next_record(line, out_error);
     }
     if (code != LEAT_OK)
@@ -490,8 +522,8 @@ static leat_code send_kept(leat_delivery_line *line, leat_error *out_error)
     return LEAT_OK;
 }
 
-// Sends what may leave. LEAT_AGAIN: nothing more now, or the driver takes no more.
-static leat_code send_all(leat_delivery_line *line, bool *out_progress, leat_error *out_error)
+// Sends what may leave. LEAT_AGAIN: nothing more now, or the driver takes no more. out_again: it wants to be asked again (it is not connected, say).
+static leat_code send_all(leat_delivery_line *line, bool *out_progress, bool *out_again, leat_error *out_error)
 {
     leat_code code;
     while ((code = next_record(line, out_error)) == LEAT_OK) {
@@ -505,8 +537,10 @@ static leat_code send_all(leat_delivery_line *line, bool *out_progress, leat_err
         if (leave)
             return LEAT_AGAIN;
     }
-    if (code == LEAT_AGAIN && line->driver->ops->flush)
+    if (code == LEAT_AGAIN && line->driver->ops->flush) {
         code = line->driver->ops->flush(line->driver, out_error);
+        *out_again = code == LEAT_AGAIN;
+    }
     return code == LEAT_OK ? LEAT_AGAIN : code;
 }
 
@@ -526,14 +560,14 @@ static bool run_once(leat_delivery_line *line, int64_t *retry_ms, leat_error *ou
     if (open_driver(line, out_error) != LEAT_OK)
         return true;
     for (;;) {
-        bool progress = false;
-        leat_code code = send_all(line, &progress, out_error);
+        bool progress = false, again = false;
+        leat_code code = send_all(line, &progress, &again, out_error);
         if (progress)
             *retry_ms = RETRY_MS_MIN;
         if (code != LEAT_AGAIN || has_failed(line, out_error))
             return true;
         // What was kept waits for the driver's window; otherwise only news can bring something.
-        if (!rest(line, line->has_kept ? NAP_MS : -1))
+        if (!rest(line, line->has_kept || again ? NAP_MS : -1))
             return false;
     }
 }
@@ -629,6 +663,12 @@ void leat_delivery_destroy(leat_delivery_line *line)
 
 // ---- checkpoints
 
+bool leat_delivery_is_crowded(const leat_delivery_line *line)
+{
+    uint64_t uncommitted = leat_log_append_end(line->outbox) - atomic_load_explicit(&line->committed, memory_order_relaxed);
+    return uncommitted > (uint64_t)line->plan->outbox_max_bytes / CROWDED_PART;
+}
+
 uint64_t leat_delivery_end(const leat_delivery_line *line)
 {
     return leat_log_append_end(line->outbox);
@@ -664,9 +704,8 @@ void leat_delivery_trim(leat_delivery_line *line, uint64_t position)
 {
     pthread_mutex_lock(&line->lock);
     line->trim_limit = position;
-    uint64_t keep_from = line->cursor.position < position ? line->cursor.position : position;
+    trim(line, line->outbox);
     pthread_mutex_unlock(&line->lock);
-    leat_log_trim(line->outbox, keep_from);
 }
 
 // ---- figures

@@ -48,12 +48,15 @@ LEAT_MUST_CHECK leat_code leat_delivery_start(leat_delivery_line *line, leat_err
 void leat_delivery_stop(leat_delivery_line *line);
 
 leat_code leat_delivery_result(leat_delivery_line *line, const leat_flow_result *result, leat_error *out_error);
+// So much of the outbox's bound is taken by results of no checkpoint yet that one is due: they cannot leave before it, and it cannot come through a full outbox.
+bool leat_delivery_is_crowded(const leat_delivery_line *line);
 uint64_t leat_delivery_end(const leat_delivery_line *line); // outbox position behind the last result
 // Everything before the position is on disk (waits, at most timeout_ms).
 LEAT_MUST_CHECK leat_code leat_delivery_sync(leat_delivery_line *line, uint64_t position, int64_t timeout_ms);
 void leat_delivery_commit(leat_delivery_line *line, uint64_t position); // what lies before it may leave
 void leat_delivery_cursor(leat_delivery_line *line, leat_cursor *out_cursor);
-void leat_delivery_trim(leat_delivery_line *line, uint64_t position); // no checkpoint needs what lies before
+// No checkpoint needs what lies before. A full outbox keeps only what is not acknowledged, whatever older checkpoints would like.
+void leat_delivery_trim(leat_delivery_line *line, uint64_t position);
 
 typedef struct leat_delivery_figures {
     uint64_t results;      // appended since start

@@ -421,6 +421,7 @@ static leat_code next_from_journal(leat_feed *feed, leat_raw *out_raw, int64_t *
         if (code != LEAT_E_CORRUPT && code != LEAT_E_NOT_FOUND)
             return code;
         leat_ledger_add(feed->setup.ledger, feed->plan->name, "journal-damage", 1, leat_wall_ms(feed->setup.env));
+        leat_say(LEAT_LEVEL_WARNING, "source '%s': a damaged part of the journal is left out", feed->plan->name);
         if (code == LEAT_E_NOT_FOUND &&
             leat_log_reader_seek(feed->journal, leat_log_oldest(feed->setup.journal), out_error) != LEAT_OK)
             return code;

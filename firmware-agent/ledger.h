@@ -1,6 +1,6 @@
 // The loss ledger on its way to disk: what was lost or dropped, by source and cause, from any thread.
 //
-// Rows gather here and go into the store with the next checkpoint (leat_ledger_flush, on the store's thread).
+// Usage: init -> carry or load -> add, flush ... . Rows gather here and go into the store with the next checkpoint (leat_ledger_flush, on the store's thread).
 // Limits: LEAT_LEDGER_ROWS pairs of source and cause; beyond them a source's row "other" takes the count.
 // Failure: none: memory is reserved at init.
 #pragma once
@@ -13,7 +13,7 @@ enum { LEAT_LEDGER_ROWS = 256 };
 
 typedef struct leat_ledger_entry {
     char source[LEAT_NAME_SIZE], cause[LEAT_NAME_SIZE];
-    uint64_t count, total; // not yet in the store; since start
+    uint64_t count, total; // not yet in the store; since the state directory was made
     int64_t last_ms;
 } leat_ledger_entry;
 
@@ -25,4 +25,7 @@ typedef struct leat_ledger {
 
 void leat_ledger_init(leat_ledger *ledger);
 void leat_ledger_add(leat_ledger *ledger, const char *source, const char *cause, uint64_t count, int64_t now_ms);
+// What the store has counts in the totals (load), or joins what goes into the next store because this one is forgotten (carry).
+void leat_ledger_load(leat_ledger *ledger, leat_store *store);
+void leat_ledger_carry(leat_ledger *ledger, leat_store *store);
 bool leat_ledger_flush(leat_ledger *ledger, leat_store *store); // true when there was something

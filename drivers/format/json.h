@@ -102,7 +102,10 @@ typedef struct leat_json_format {
     leat_decode_target *target;
     leat_batch *batch;
     uint32_t row;
-    bool sliced; // some text refers to the payload
+    // What is read: the payload itself, or of one in lines a copy of some of them in the batch's memory, where texts may stay.
+    const char *part, *part_end;
+    size_t part_offset; // in the payload
+    bool sliced;        // some text refers to the part
     char reason[LEAT_REASON_TEXT];
     // -- encoding
     leat_slice *names; // per column: `,"name":` with escapes

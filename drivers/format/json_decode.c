@@ -217,17 +217,16 @@ static const char *read_row(leat_json_format *self, const char *p, unsigned dept
 
 // ---- rows and rejections
 
-static const char *payload_begin(const leat_json_format *self) { return self->raw->payload.data; }
-static const char *payload_end(const leat_json_format *self)
+static size_t payload_offset(const leat_json_format *self, const char *p)
 {
-    return self->raw->payload.data + self->raw->payload.size;
+    return self->part_offset + (size_t)(p - self->part);
 }
 
 static void reject(leat_json_format *self, leat_drop_cause cause, const char *begin, const char *end,
                    const char *column, const char *reason)
 {
     self->target->reject(self->target, cause, leat_slice_of(begin, (size_t)(end - begin)),
-                         (uint32_t)(begin - payload_begin(self)), column, reason);
+                         (uint32_t)payload_offset(self, begin), column, reason);
 }
 
 static const char *column_name(leat_json_format *self, uint32_t field, char out_name[LEAT_NAME_SIZE])
@@ -274,7 +273,7 @@ static void finish_row(leat_json_format *self, const char *begin, const char *en
         return;
     }
     if (self->target->row_offsets)
-        self->target->row_offsets[self->row] = (uint32_t)(begin - payload_begin(self));
+        self->target->row_offsets[self->row] = (uint32_t)payload_offset(self, begin);
     batch->count++;
 }
 
@@ -298,7 +297,7 @@ static void reject_syntax(leat_json_format *self, const char *begin, const char 
 // Where reading goes on after a fault in the value at begin: at the next line, unless the value itself spans lines.
 static const char *resume_after(const leat_json_format *self, const char *begin)
 {
-    const char *fault = self->scan.fault, *end = payload_end(self);
+    const char *fault = self->scan.fault, *end = self->part_end;
     if (self->scan.end < end)
         return self->scan.end; // lines: the one with the fault is over
     if (memchr(begin, '\n', (size_t)(fault - begin)))
@@ -409,9 +408,51 @@ static void keep_texts(leat_json_format *self, uint32_t first_row, const char *b
     }
 }
 
+// So much of a payload in lines is copied before it is read, and a line that is longer: its texts then need no second look. A
+// single message is read in place instead: it would be loaded before its copy has left the store buffer (20 % slower, measured).
+enum { COPY_SIZE = 8192 };
+
+// Only whole lines, as a row is read from one part.
+static size_t copy_size(const char *rest, size_t size)
+{
+    if (size <= COPY_SIZE)
+        return size;
+    const char *newline = memrchr(rest, '\n', COPY_SIZE);
+    if (!newline)
+        newline = memchr(rest + COPY_SIZE, '\n', size - COPY_SIZE);
+    return newline ? (size_t)(newline - rest) + 1 : size;
+}
+
+static void begin_part(leat_json_format *self, size_t offset)
+{
+    const char *rest = self->raw->payload.data + offset;
+    size_t size = self->raw->payload.size - offset;
+    if (self->raw->flags & LEAT_RAW_LINES) {
+        size = copy_size(rest, size);
+        char *copy = leat_arena_alloc_aligned(&self->batch->arena, size, 1);
+        rest = memcpy(copy, rest, size);
+    }
+    self->part = rest;
+    self->part_end = rest + size;
+    self->part_offset = offset;
+    self->sliced = false;
+}
+
+// end: how far it was read.
+static void end_part(leat_json_format *self, uint32_t first_row, const char *end)
+{
+    leat_arena *arena = &self->batch->arena;
+    bool copied = self->raw->flags & LEAT_RAW_LINES;
+    if (!copied && self->sliced && self->batch->count > first_row)
+        keep_texts(self, first_row, self->part, end);
+    // A copy that no text refers to is given back, unless something else was allocated behind it.
+    if (copied && !self->sliced && (const char *)arena->cursor == self->part_end)
+        arena->cursor = (uint8_t *)self->part;
+}
+
 static const char *line_end_of(const leat_json_format *self, const char *p)
 {
-    const char *end = payload_end(self);
+    const char *end = self->part_end;
     const char *newline = self->raw->flags & LEAT_RAW_LINES ? memchr(p, '\n', (size_t)(end - p)) : NULL;
     return newline ? newline : end;
 }
@@ -419,22 +460,22 @@ static const char *line_end_of(const leat_json_format *self, const char *p)
 static const char *skip_byte_order_mark(const leat_json_format *self, const char *p)
 {
     bool beginning = !(self->raw->flags & LEAT_RAW_BLOCK) || (self->raw->flags & LEAT_RAW_HEAD);
-    bool marked = p == payload_begin(self) && payload_end(self) - p >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0;
+    bool marked = self->part_offset == 0 && self->part_end - p >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0;
     return beginning && marked ? p + 3 : p;
 }
 
-static const char *decode_from(leat_json_format *self, const char *begin)
+// Reads the part up to its end or until the batch is full. first: the call begins here, maybe within an array.
+static const char *decode_part(leat_json_format *self, bool first, bool *out_full)
 {
-    const char *end = payload_end(self), *p = skip_byte_order_mark(self, begin);
-    bool full = false;
-    while (!full) {
+    const char *begin = self->part, *end = self->part_end, *p = skip_byte_order_mark(self, begin);
+    while (!*out_full) {
         if (p < end && (unsigned char)*p <= ' ')
             p = leat_json_blank_slow(p, end);
         if (p >= end)
             return end;
-        self->scan = (leat_json_scan){.end = line_end_of(self, p)};
-        bool in_array = *p == ',' && p == begin && begin > payload_begin(self);
-        p = in_array ? top_array(self, p, &full) : top_value(self, p, &full);
+        self->scan = (leat_json_scan){.end = line_end_of(self, p), .readable = end};
+        bool in_array = *p == ',' && p == begin && first && self->part_offset > 0;
+        p = in_array ? top_array(self, p, out_full) : top_value(self, p, out_full);
     }
     return p;
 }
@@ -446,23 +487,24 @@ leat_code leat_json_decode(leat_format *format, const leat_raw *raw, size_t *off
     self->raw = raw;
     self->target = target;
     self->batch = batch;
-    self->sliced = false;
     if (raw->flags & LEAT_RAW_AGAIN || *offset >= raw->payload.size) {
         *offset = raw->payload.size;
         return LEAT_OK;
     }
     if (raw->payload.size > LEAT_PAYLOAD_BYTES_MAX) {
-        reject(self, LEAT_DROP_TOO_LARGE, payload_begin(self), payload_end(self), NULL, "longer than 256 KiB");
+        target->reject(target, LEAT_DROP_TOO_LARGE, raw->payload, 0, NULL, "longer than 256 KiB");
         *offset = raw->payload.size;
         return LEAT_OK;
     }
     if (self->topics.count)
         leat_topic_columns_load(&self->topics, format->setup->fields, raw->topic, &batch->arena);
-    uint32_t first_row = batch->count;
-    const char *begin = payload_begin(self) + *offset;
-    const char *end = decode_from(self, begin);
-    if (self->sliced && batch->count > first_row)
-        keep_texts(self, first_row, begin, end);
-    *offset = (size_t)(end - payload_begin(self));
+    bool full = false;
+    for (bool first = true; !full && *offset < raw->payload.size; first = false) {
+        uint32_t first_row = batch->count;
+        begin_part(self, *offset);
+        const char *end = decode_part(self, first, &full);
+        end_part(self, first_row, end);
+        *offset = payload_offset(self, end);
+    }
     return LEAT_OK;
 }

@@ -1,15 +1,17 @@
 // The syntax of JSON (RFC 8259), without a tree: every function takes a cursor and gives the one behind what it read.
 //
-// Failure: NULL, and the scan knows where and what was expected; the first fault stays. Bounds: nothing is read at or past
-// `end`, which needs no terminator. Strings and keys are checked as UTF-8 wherever they stand, read or skipped; a surrogate
-// without its other half is a fault.
+// Failure: NULL, and the scan knows where and what was expected; the first fault stays. Strings and keys are checked as UTF-8
+// wherever they stand, read or skipped; a surrogate without its other half is a fault.
+//
+// Bounds: no value goes on at `end`, which needs no terminator. Between `end` and `readable` there is the rest of a text whose line
+// ends at `end`: it may be loaded, several bytes at a time, so that only what stands last in a payload is read byte by byte.
 #pragma once
 
 #include "drivers/format/number_scan.h"
 #include "operators/base/limits.h"
 
 typedef struct leat_json_scan {
-    const char *end;
+    const char *end, *readable;
     const char *fault;    // NULL: none yet
     const char *expected; // static text
     bool too_deep;
@@ -39,7 +41,7 @@ static inline const char *leat_json_blank(const leat_json_scan *scan, const char
 static inline const char *leat_json_string(leat_json_scan *scan, const char *p, leat_json_text *out)
 {
     const char *begin = p;
-    while (scan->end - p >= 8) {
+    while (scan->readable - p >= 8) {
         const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
         uint64_t word = leat_load_eight(p);
         uint64_t quote = word ^ 0x2222222222222222, backslash = word ^ 0x5C5C5C5C5C5C5C5C;
@@ -53,7 +55,7 @@ static inline const char *leat_json_string(leat_json_scan *scan, const char *p, 
         }
         p += (unsigned)__builtin_ctzll(hits) >> 3;
         if (*p != '"')
-            break;
+            return leat_json_string_slow(scan, begin, p, out);
         *out = (leat_json_text){begin, (size_t)(p - begin), false};
         return p + 1;
     }

@@ -16,7 +16,7 @@ void leat_json_shape_init(leat_json_shape *shape, leat_arena *arena, uint32_t fi
     shape->missing = leat_arena_array(arena, uint32_t, field_count);
 }
 
-// Both sides may be read eight bytes at a time: the shape is padded, the payload has `room`.
+// Eight bytes at a time: the shape is padded, of the payload `room` bytes may be read.
 static inline bool literal_equal(const char *payload, const char *literal, size_t size, size_t room)
 {
     if (size > room)
@@ -26,21 +26,20 @@ static inline bool literal_equal(const char *payload, const char *literal, size_
             return false;
     if (size == 0)
         return true;
-    if (room < 8) {
-        while (size > 0 && payload[size - 1] == literal[size - 1])
-            size--;
-        return size == 0;
-    }
-    return ((leat_load_eight(payload) ^ leat_load_eight(literal)) << (64 - 8 * size)) == 0;
+    if (room >= 8)
+        return (leat_load_eight(payload) ^ leat_load_eight(literal)) << (64 - 8 * size) == 0;
+    while (size > 0 && payload[size - 1] == literal[size - 1])
+        size--;
+    return size == 0;
 }
 
 const char *leat_json_shape_match(leat_json_format *self, const char *p)
 {
     const leat_json_shape *shape = &self->shape;
-    const char *end = self->scan.end;
+    const char *readable = self->scan.readable;
     for (uint32_t i = 0; i < shape->slot_count; i++) {
         const leat_json_slot *slot = &shape->slots[i];
-        if (!literal_equal(p, shape->text + slot->literal, slot->size, (size_t)(end - p)))
+        if (!literal_equal(p, shape->text + slot->literal, slot->size, (size_t)(readable - p)))
             return NULL;
         p += slot->size;
         p = slot->field >= 0 ? leat_json_field_inline(self, (uint32_t)slot->field, p, slot->depth)
@@ -48,11 +47,14 @@ const char *leat_json_shape_match(leat_json_format *self, const char *p)
         if (!p)
             return NULL;
     }
-    if (!literal_equal(p, shape->text + shape->tail, shape->tail_size, (size_t)(end - p)))
+    if (!literal_equal(p, shape->text + shape->tail, shape->tail_size, (size_t)(readable - p)))
+        return NULL;
+    p += shape->tail_size;
+    if (p > self->scan.end) // a literal with a line end, of a payload that is not in lines
         return NULL;
     for (uint32_t i = 0; i < shape->missing_count; i++)
         leat_column_set_null(&self->batch->columns[shape->missing[i]], self->row);
-    return p + shape->tail_size;
+    return p;
 }
 
 void leat_json_shape_missed(leat_json_shape *shape)

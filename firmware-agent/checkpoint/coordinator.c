@@ -34,6 +34,7 @@ struct leat_coordinator {
     part *unsaved; // of rounds that could not be committed, oldest first
     bool whole[LEAT_STORE_GROUPS];
     bool any_whole;
+    bool news_unsaved; // manifest or ledger differ from what the last commit holds
     leat_arena names_arena;
     leat_store_named *names;
     size_t name_count;
@@ -130,8 +131,8 @@ static void release_saved(leat_coordinator *coordinator)
     pthread_mutex_unlock(&coordinator->lock);
 }
 
-static leat_code commit(leat_coordinator *coordinator, uint64_t id, leat_store_committed *out_committed,
-                        leat_error *out_error)
+// Under an id of the store's own: after it fell back to an older checkpoint those of the damaged ones are not used again.
+static leat_code commit(leat_coordinator *coordinator, leat_store_committed *out_committed, leat_error *out_error)
 {
     size_t count = 0;
     for (part *each = coordinator->unsaved; each; each = each->next)
@@ -141,8 +142,7 @@ static leat_code commit(leat_coordinator *coordinator, uint64_t id, leat_store_c
     count = 0;
     for (part *each = coordinator->unsaved; each; each = each->next)
         sets[count++] = &each->set;
-    leat_store_checkpoint checkpoint = {.id = id,
-                                        .floor_ms = coordinator->setup.hooks.now_ms(coordinator->setup.hooks.context),
+    leat_store_checkpoint checkpoint = {.floor_ms = coordinator->setup.hooks.now_ms(coordinator->setup.hooks.context),
                                         .manifest = coordinator->names,
                                         .manifest_count = coordinator->name_count,
                                         .sets = sets,
@@ -234,21 +234,22 @@ static bool run_round(leat_coordinator *coordinator, uint64_t id)
     leat_code code = hooks->sync(hooks->context, id, &error);
     if (code != LEAT_OK)
         return fail_round(coordinator, code, &error);
-    changed |= hooks->manifest(hooks->context, coordinator, id);
-    hooks->ledger(hooks->context, coordinator->setup.store);
-    if (!changed && !coordinator->any_whole && coordinator->figures.id > 0) {
+    coordinator->news_unsaved |= hooks->manifest(hooks->context, coordinator, id);
+    coordinator->news_unsaved |= hooks->ledger(hooks->context, coordinator->setup.store);
+    if (!changed && !coordinator->news_unsaved && !coordinator->any_whole && coordinator->figures.id > 0) {
         release_saved(coordinator);
         count_round(coordinator, true);
-        hooks->committed(hooks->context, id);
+        hooks->committed(hooks->context, id, false);
         return true;
     }
-    code = commit(coordinator, id, &committed, &error);
+    code = commit(coordinator, &committed, &error);
     if (code != LEAT_OK)
         return fail_round(coordinator, code, &error);
+    coordinator->news_unsaved = false;
     release_saved(coordinator);
     tell_disk(coordinator, false);
     note_commit(coordinator, &committed, (leat_boot_ns(coordinator->setup.env) - start_ns) / 1000);
-    hooks->committed(hooks->context, id);
+    hooks->committed(hooks->context, id, true);
     return true;
 }
 

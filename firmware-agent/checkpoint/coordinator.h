@@ -24,8 +24,9 @@ typedef struct leat_coordinator_hooks {
     leat_code (*sync)(void *context, uint64_t id, leat_error *out_error);
     // Adds the manifest's entries (positions, cursors) with leat_coordinator_name. Returns whether anything differs from the last round.
     bool (*manifest)(void *context, leat_coordinator *coordinator, uint64_t id);
-    void (*ledger)(void *context, leat_store *store); // puts what was lost into the store
-    void (*committed)(void *context, uint64_t id);    // durable, or unchanged and thus as durable as before
+    bool (*ledger)(void *context, leat_store *store); // puts what was lost into the store; whether there was something
+    // Durable; or (not written) unchanged and thus as durable as before.
+    void (*committed)(void *context, uint64_t id, bool written);
     void (*fault)(void *context, const leat_error *error);
 } leat_coordinator_hooks;
 

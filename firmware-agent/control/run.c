@@ -11,7 +11,8 @@
 #include "firmware-agent/platform/signals.h"
 #include "firmware-agent/platform/wait.h"
 
-// ---- watchdog: systemd hears of us only while barriers pass through every task and checkpoints come through
+// ---- watchdog: systemd hears of us only while barriers pass through every task and checkpoints come through, or while a full outbox holds
+// them back: a restart would not bring its receiver nearer
 
 typedef struct watchdog {
     leat_agent *agent;
@@ -29,6 +30,17 @@ static uint64_t rounds(const leat_agent *agent)
     return figures.checkpoint.count + figures.checkpoint.skipped + figures.checkpoint.failed;
 }
 
+static bool is_held_back(const leat_agent *agent)
+{
+    for (uint32_t i = 0; i < leat_agent_plan(agent)->sink_count; i++) {
+        leat_delivery_figures figures;
+        leat_delivery_measure(leat_agent_line(agent, i), &figures);
+        if (figures.full)
+            return true;
+    }
+    return false;
+}
+
 static void *feed_watchdog(void *argument)
 {
     watchdog *dog = argument;
@@ -37,7 +49,7 @@ static void *feed_watchdog(void *argument)
     while (!dog->stop) {
         leat_wait(&dog->news, &dog->lock, dog->interval_ms);
         uint64_t now = rounds(dog->agent);
-        if (now != seen)
+        if (now != seen || is_held_back(dog->agent))
             leat_notify("WATCHDOG=1");
         seen = now;
     }
@@ -104,8 +116,9 @@ static int create_failed(const leat_error *error)
     leat_say_error(LEAT_LEVEL_ERROR, "cannot start", error);
     if (error->code == LEAT_E_CONFLICT)
         return EX_UNAVAILABLE;
-    return error->code == LEAT_E_IO || error->code == LEAT_E_PERMISSION || error->code == LEAT_E_NO_SPACE ? EX_CANTCREAT
-                                                                                                          : EX_CONFIG;
+    bool directory = error->code == LEAT_E_IO || error->code == LEAT_E_PERMISSION || error->code == LEAT_E_NO_SPACE ||
+                     error->code == LEAT_E_NOT_FOUND;
+    return directory ? EX_CANTCREAT : EX_CONFIG;
 }
 
 static int run_agent(leat_gateway *gateway, leat_agent *agent)

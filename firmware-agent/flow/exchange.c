@@ -10,8 +10,8 @@ static void keep_pending(leat_channel *channel, leat_batch *batch)
     if (channel->pending_count == channel->pending_capacity) {
         uint32_t capacity = channel->pending_capacity ? channel->pending_capacity * 2 : 8;
         leat_env *env = channel->producer->flow->setup.env;
-        leat_batch **grown = leat_env_grow(env, channel->pending, channel->pending_capacity * sizeof *grown,
-                                           capacity * sizeof *grown);
+        leat_batch **grown =
+            leat_env_grow(env, channel->pending, channel->pending_capacity * sizeof *grown, capacity * sizeof *grown);
         LEAT_ASSERT(grown);
         channel->pending = grown;
         channel->pending_capacity = capacity;
@@ -50,7 +50,8 @@ static void send_to_all(leat_target *target, leat_batch *batch)
 
 // One derived batch per instance: the same columns, another selection, so nothing is copied. Instances without a row still get the
 // watermark.
-static void send_selected(leat_channel *channel, leat_batch_pool *pool, leat_batch *batch, const uint16_t *rows, uint32_t count)
+static void send_selected(leat_channel *channel, leat_batch_pool *pool, leat_batch *batch, const uint16_t *rows,
+                          uint32_t count)
 {
     if (count == 0 && batch->watermark_after == LEAT_TIME_NONE)
         return;

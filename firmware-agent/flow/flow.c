@@ -40,7 +40,7 @@ static void destroy_channels(leat_task *task)
 
 static void destroy_node(leat_flow_node *node)
 {
-    if (node->operator && node->operator->ops->close)
+    if (node->operator&& node->operator->ops->close)
         node->operator->ops->close(node->operator);
     if (node->source)
         leat_source_state_destroy(node);
@@ -108,8 +108,8 @@ static void restore_watermark(leat_flow *flow, uint32_t node, leat_slice key, le
         // At another parallelism every instance takes the lowest that was kept.
         int64_t watermark_ms = read_i64(value);
         bool exact = instance == (int64_t)i;
-        if (!exact && (target->saved_ms != LEAT_TIME_NONE ||
-                       (target->context.watermark_ms != LEAT_TIME_NONE && target->context.watermark_ms <= watermark_ms)))
+        if (!exact && (target->saved_ms != LEAT_TIME_NONE || (target->context.watermark_ms != LEAT_TIME_NONE &&
+                                                              target->context.watermark_ms <= watermark_ms)))
             continue;
         target->context.watermark_ms = watermark_ms;
         atomic_store(&target->watermark_ms, watermark_ms);
@@ -146,20 +146,24 @@ static leat_code restore_operator(leat_flow *flow, uint32_t node, uint8_t table,
     for (uint32_t i = 0; i < flow->instances[node] && code == LEAT_OK; i++) {
         leat_flow_node *target = instance_of(flow, node, i);
         bool owned = group == LEAT_GROUP_OPERATOR || leat_operator_owns(&target->context, group);
-        if (!target->operator || !target->operator->ops->restore || !owned)
+        if (!target->operator|| !target->operator->ops->restore || !owned)
             continue;
         code = target->operator->ops->restore(target->operator, table, group, key, value, out_error);
     }
     return code;
 }
 
-leat_code leat_flow_restore(leat_flow *flow, uint32_t node, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
-                            leat_error *out_error)
+leat_code leat_flow_restore(leat_flow *flow, uint32_t node, uint8_t table, uint32_t group, leat_slice key,
+                            leat_slice value, leat_error *out_error)
 {
     LEAT_ASSERT(node < flow->setup.plan->node_count);
     switch (table) {
-    case LEAT_FLOW_TABLE_WATERMARK: restore_watermark(flow, node, key, value); return LEAT_OK;
-    case LEAT_FLOW_TABLE_CHANNEL: restore_channel(flow, node, key, value); return LEAT_OK;
+    case LEAT_FLOW_TABLE_WATERMARK:
+        restore_watermark(flow, node, key, value);
+        return LEAT_OK;
+    case LEAT_FLOW_TABLE_CHANNEL:
+        restore_channel(flow, node, key, value);
+        return LEAT_OK;
     case LEAT_FLOW_TABLE_GENERATOR:
         if (flow->by_node[node]->source)
             leat_source_restore(flow->by_node[node], value);
@@ -168,7 +172,8 @@ leat_code leat_flow_restore(leat_flow *flow, uint32_t node, uint8_t table, uint3
         if (flow->by_node[node]->sink)
             leat_sink_restore(flow->by_node[node], value);
         return LEAT_OK;
-    default: return restore_operator(flow, node, table, group, key, value, out_error);
+    default:
+        return restore_operator(flow, node, table, group, key, value, out_error);
     }
 }
 
@@ -209,8 +214,8 @@ leat_code leat_flow_ready(leat_flow *flow, bool restored, bool savepoint, leat_e
         if (restored && !savepoint)
             restore_valve(task);
         for (uint32_t i = 0; i < task->node_count && code == LEAT_OK; i++) {
-            leat_operator *operator = task->nodes[i].operator;
-            if (operator && operator->ops->ready)
+            leat_operator *operator= task->nodes[i].operator;
+            if (operator&& operator->ops->ready)
                 code = operator->ops->ready(operator, restored, out_error);
         }
     }
@@ -219,10 +224,7 @@ leat_code leat_flow_ready(leat_flow *flow, bool restored, bool savepoint, leat_e
 
 // ---- running
 
-leat_code leat_flow_start(leat_flow *flow, leat_error *out_error)
-{
-    return leat_workers_start(flow, out_error);
-}
+leat_code leat_flow_start(leat_flow *flow, leat_error *out_error) { return leat_workers_start(flow, out_error); }
 
 leat_code leat_flow_step(leat_flow *flow, int64_t *out_wait_ms, leat_error *out_error)
 {
@@ -286,10 +288,7 @@ void leat_flow_end_sources(leat_flow *flow, bool drain)
     wake_sources(flow);
 }
 
-void leat_flow_stop(leat_flow *flow)
-{
-    leat_workers_stop(flow);
-}
+void leat_flow_stop(leat_flow *flow) { leat_workers_stop(flow); }
 
 // ---- figures
 
@@ -317,10 +316,7 @@ void leat_flow_measure(const leat_flow *flow, uint32_t node, leat_flow_figures *
     }
 }
 
-uint32_t leat_flow_task_count(const leat_flow *flow)
-{
-    return flow->task_count;
-}
+uint32_t leat_flow_task_count(const leat_flow *flow) { return flow->task_count; }
 
 void leat_flow_task_print(const leat_flow *flow, uint32_t index, leat_writer *out)
 {
@@ -332,7 +328,4 @@ void leat_flow_task_print(const leat_flow *flow, uint32_t index, leat_writer *ou
         leat_write_format(out, " [%u of %u]", task->nodes[0].instance + 1, task->nodes[0].parallelism);
 }
 
-uint64_t leat_flow_heartbeat(const leat_flow *flow)
-{
-    return leat_workers_heartbeat(flow);
-}
+uint64_t leat_flow_heartbeat(const leat_flow *flow) { return leat_workers_heartbeat(flow); }

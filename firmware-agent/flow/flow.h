@@ -26,14 +26,14 @@ typedef struct leat_flow leat_flow;
 // One result as a sink task hands it over. Slices are borrowed for the call.
 typedef struct leat_flow_result {
     uint32_t sink;
-    const char *rule;    // name of the rule or source
-    const char *output;  // NULL: main
+    const char *rule;   // name of the rule or source
+    const char *output; // NULL: main
     leat_row_kind kind;
-    uint64_t id;         // hash(gateway, rule uid, output, cause, ordinal)
-    uint64_t sequence;   // of the sink, from 1, without gaps; goes on after a restart
+    uint64_t id;       // hash(gateway, rule uid, output, cause, ordinal)
+    uint64_t sequence; // of the sink, from 1, without gaps; goes on after a restart
     int64_t event_ms;
-    leat_slice topic;    // rendered
-    leat_slice payload;  // encoded
+    leat_slice topic;   // rendered
+    leat_slice payload; // encoded
 } leat_flow_result;
 
 // What one task instance hands over at a barrier: its operators' changes. Implemented by the checkpoint side.
@@ -72,15 +72,15 @@ typedef struct leat_flow_setup {
     leat_env *env;
     const leat_plan *plan;
     leat_flow_ports *ports;
-    uint32_t workers;       // threads; 0: stepped by hand (parallelism is then plan->agent->workers all the same)
-    uint32_t batch_rows;    // rows a batch at most; 0: LEAT_BATCH_ROWS (tests use 1)
+    uint32_t workers;    // threads; 0: stepped by hand (parallelism is then plan->agent->workers all the same)
+    uint32_t batch_rows; // rows a batch at most; 0: LEAT_BATCH_ROWS (tests use 1)
 } leat_flow_setup;
 
 LEAT_MUST_CHECK leat_code leat_flow_create(const leat_flow_setup *setup, leat_flow **out_flow, leat_error *out_error);
 // Sources' generators, valves and operators' watermarks are state of nodes too: the flow writes them with table numbers of its own
 // (from LEAT_STATE_TABLES up) through the same parts, and takes them back here. With `savepoint` generators start anew.
-LEAT_MUST_CHECK leat_code leat_flow_restore(leat_flow *flow, uint32_t node, uint8_t table, uint32_t group, leat_slice key,
-                                            leat_slice value, leat_error *out_error);
+LEAT_MUST_CHECK leat_code leat_flow_restore(leat_flow *flow, uint32_t node, uint8_t table, uint32_t group,
+                                            leat_slice key, leat_slice value, leat_error *out_error);
 LEAT_MUST_CHECK leat_code leat_flow_ready(leat_flow *flow, bool restored, bool savepoint, leat_error *out_error);
 LEAT_MUST_CHECK leat_code leat_flow_start(leat_flow *flow, leat_error *out_error); // starts the workers
 // Runs until nothing more can be done now (workers == 0). out_wait_ms: when a timer or source wants to run next, -1: only when woken.

@@ -28,9 +28,9 @@ static uint32_t instances_of(const build *b, const leat_plan_node *node)
         return 1;
     for (uint32_t i = 0; i < node->input_count; i++) {
         const leat_plan_input *input = &node->inputs[i];
-        uint32_t wanted = spreads(input->exchange)                      ? (uint32_t)b->plan->agent->workers
+        uint32_t wanted = spreads(input->exchange)                   ? (uint32_t)b->plan->agent->workers
                           : input->exchange == LEAT_EXCHANGE_FORWARD ? b->instances[input->node]
-                                                                        : 1;
+                                                                     : 1;
         if (wanted > instances)
             instances = wanted;
     }
@@ -193,7 +193,8 @@ static void make_tables(build *b)
     }
 }
 
-static uint64_t identity_of(const build *b, const leat_flow_node *from, const leat_plan_input *edge, const leat_flow_node *to)
+static uint64_t identity_of(const build *b, const leat_flow_node *from, const leat_plan_input *edge,
+                            const leat_flow_node *to)
 {
     const char *producer = b->plan->nodes[edge->node].uid, *consumer = b->plan->nodes[to->index].uid;
     uint64_t identity = leat_hash(producer, strlen(producer));
@@ -205,8 +206,7 @@ static uint64_t identity_of(const build *b, const leat_flow_node *from, const le
 static leat_channel *make_channel(build *b, leat_flow_node *from, leat_flow_node *to, uint32_t edge_index)
 {
     const leat_plan_input *edge = &to->plan->inputs[edge_index];
-    leat_channel *channel =
-        leat_arena_alloc_aligned(&b->flow->arena, sizeof *channel, _Alignof(leat_channel));
+    leat_channel *channel = leat_arena_alloc_aligned(&b->flow->arena, sizeof *channel, _Alignof(leat_channel));
     memset(channel, 0, sizeof *channel);
     leat_ring_init(&channel->ring, &b->flow->arena, LEAT_RING_ELEMENTS);
     channel->producer = from->task;
@@ -266,13 +266,14 @@ static leat_code open_operator(leat_flow_node *node, leat_error *out_error)
 {
     const leat_operator_ops *ops = leat_operator_find(node->plan->operator_name);
     if (!ops)
-        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "operator '%s' is not built in", node->plan->operator_name);
-    leat_operator *operator = leat_arena_calloc(&node->arena, ops->instance_size);
+        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "operator '%s' is not built in",
+                              node->plan->operator_name);
+    leat_operator *operator= leat_arena_calloc(&node->arena, ops->instance_size);
     operator->ops = ops;
-    operator->context = &node->context;
+    operator->context = & node->context;
     leat_code code = ops->open(operator, out_error);
     if (code == LEAT_OK)
-        node->operator = operator;
+        node->operator= operator;
     else
         leat_error_prefix(out_error, "%s", node->plan->uid);
     return code;
@@ -282,9 +283,12 @@ static leat_code open_node(leat_flow_node *node, leat_error *out_error)
 {
     node->context.now_ms = node->task->flow->setup.ports->now_ms(node->task->flow->setup.ports);
     switch (node->plan->kind) {
-    case LEAT_NODE_SOURCE: return leat_source_state_create(node, out_error);
-    case LEAT_NODE_SINK: return leat_sink_state_create(node, out_error);
-    case LEAT_NODE_OPERATOR: break;
+    case LEAT_NODE_SOURCE:
+        return leat_source_state_create(node, out_error);
+    case LEAT_NODE_SINK:
+        return leat_sink_state_create(node, out_error);
+    case LEAT_NODE_OPERATOR:
+        break;
     }
     return open_operator(node, out_error);
 }

@@ -52,20 +52,19 @@ static uint64_t uid_hash(const leat_flow *flow, const leat_plan_sink_input *inpu
 static const char *name_of_stream(const leat_flow *flow, const leat_plan_sink_input *input)
 {
     const leat_plan *plan = flow->setup.plan;
-    return input->rule < plan->rule_count ? plan->rules[input->rule].name : plan->sources[plan->nodes[input->node].index].name;
+    return input->rule < plan->rule_count ? plan->rules[input->rule].name
+                                          : plan->sources[plan->nodes[input->node].index].name;
 }
 
-static leat_code open_encoder(leat_flow *flow, const leat_plan_sink *plan, const leat_plan_sink_input *from, sink_input *input,
-                              leat_error *out_error)
+static leat_code open_encoder(leat_flow *flow, const leat_plan_sink *plan, const leat_plan_sink_input *from,
+                              sink_input *input, leat_error *out_error)
 {
     const leat_format_ops *ops = leat_format_find(plan->format ? plan->format->name : "json");
     if (!ops || !ops->encode)
         return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "sink '%s': format '%s' cannot write", plan->name,
                               plan->format ? plan->format->name : "json");
-    input->format_setup = (leat_format_setup){.env = flow->setup.env,
-                                              .arena = &flow->arena,
-                                              .settings = plan->format_settings,
-                                              .schema = from->schema};
+    input->format_setup = (leat_format_setup){
+        .env = flow->setup.env, .arena = &flow->arena, .settings = plan->format_settings, .schema = from->schema};
     input->format = leat_arena_calloc(&flow->arena, ops->instance_size);
     input->format->ops = ops;
     input->format->setup = &input->format_setup;
@@ -90,7 +89,8 @@ static leat_code open_input(leat_sink_state *state, uint32_t index, leat_error *
     if (plan->topic)
         code = leat_template_parse(&flow->arena, plan->topic, true, &names, from->schema, &input->topic, out_error);
     if (code == LEAT_OK && plan->payload)
-        code = leat_template_parse(&flow->arena, plan->payload, false, &names, from->schema, &input->payload, out_error);
+        code =
+            leat_template_parse(&flow->arena, plan->payload, false, &names, from->schema, &input->payload, out_error);
     if (code == LEAT_OK)
         code = open_encoder(flow, plan, from, input, out_error);
     return code;
@@ -223,7 +223,8 @@ static bool hand_over(leat_sink_state *state, uint32_t index, const leat_batch *
 static uint32_t hand_over_rows(leat_sink_state *state, uint32_t input, const leat_batch *batch, uint32_t first)
 {
     uint32_t i = first;
-    while (i < batch->selected && !state->node->task->failed && hand_over(state, input, batch, leat_batch_row(batch, i)))
+    while (i < batch->selected && !state->node->task->failed &&
+           hand_over(state, input, batch, leat_batch_row(batch, i)))
         i++;
     return i;
 }
@@ -273,7 +274,4 @@ bool leat_sink_flush(leat_flow_node *node)
     return true;
 }
 
-bool leat_sink_held(const leat_flow_node *node)
-{
-    return node->sink->held_count > 0;
-}
+bool leat_sink_held(const leat_flow_node *node) { return node->sink->held_count > 0; }

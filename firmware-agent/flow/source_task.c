@@ -6,7 +6,7 @@
 #include "operators/core/cause.h"
 
 enum {
-    CLOCK_WATERMARK_MS = 100, // how often the clock moves event time while nothing arrives: ten wake-ups a second
+    CLOCK_WATERMARK_MS = 100,     // how often the clock moves event time while nothing arrives: ten wake-ups a second
     REJECTED_WATERMARK_MS = 1000, // the same for SOURCE.rejected, when somebody reads it
     NO_MEMORY_RETRY_MS = 10,
     // A batch has room for few rows at first and four times as many after one that was full: under light load a row does not pay for
@@ -26,12 +26,12 @@ struct leat_source_state {
     leat_eval eval; // of the watermark's expression
     leat_drops *drops;
     uint64_t name_hash;
-    leat_raw raw;     // being decoded
+    leat_raw raw; // being decoded
     bool has_raw;
-    size_t offset;    // into its payload
+    size_t offset;         // into its payload
     uint32_t *row_offsets; // all 0 between two batches
     uint32_t room;         // rows that the next batch has place for
-    leat_batch *rejected; // rows for SOURCE.rejected; NULL: nobody reads it or none yet
+    leat_batch *rejected;  // rows for SOURCE.rejected; NULL: nobody reads it or none yet
     bool rejected_used;
     int64_t rejected_ms; // watermark of SOURCE.rejected, which follows arrival
     _Atomic bool idle;   // written by the task, read by anyone
@@ -39,7 +39,7 @@ struct leat_source_state {
     bool ending, to_the_end; // no further arrivals; what is left is to say so
     bool announce;           // restored: says once more where it stands
     bool moved;              // something came since the last snapshot
-    int64_t quiet_since_ms; // processing time since which nothing came
+    int64_t quiet_since_ms;  // processing time since which nothing came
     int64_t wake_ms;
 };
 
@@ -109,8 +109,8 @@ static leat_code open_format(leat_source_state *state, leat_error *out_error)
     leat_flow *flow = state->node->task->flow;
     const leat_format_ops *ops = leat_format_find(state->plan->format->name);
     if (!ops)
-        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "source '%s': format '%s' is not built in", state->plan->name,
-                              state->plan->format->name);
+        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "source '%s': format '%s' is not built in",
+                              state->plan->name, state->plan->format->name);
     state->format_setup = (leat_format_setup){.env = flow->setup.env,
                                               .arena = &flow->arena,
                                               .settings = state->plan->format_settings,
@@ -158,20 +158,14 @@ void leat_source_state_destroy(leat_flow_node *node)
     leat_eval_fini(&state->eval);
 }
 
-bool leat_source_mid_arrival(const leat_flow_node *node)
-{
-    return node->source->has_raw;
-}
+bool leat_source_mid_arrival(const leat_flow_node *node) { return node->source->has_raw; }
 
 bool leat_source_is_idle(const leat_flow_node *node)
 {
     return atomic_load_explicit(&node->source->idle, memory_order_relaxed);
 }
 
-int64_t leat_source_wake_ms(const leat_flow_node *node)
-{
-    return node->source->wake_ms;
-}
+int64_t leat_source_wake_ms(const leat_flow_node *node) { return node->source->wake_ms; }
 
 // ---- generator in checkpoints: version, idle, maximum, watermark
 
@@ -230,7 +224,8 @@ static void fill_implicit(leat_source_state *state, leat_batch *batch, uint32_t 
     }
     if (plan->implicit & LEAT_IMPLICIT_TOPIC && first < batch->count) {
         leat_slice topic = state->raw.topic;
-        set_implicit_text(batch, column, first, leat_slice_of(leat_arena_copy(&batch->arena, topic.data, topic.size), topic.size));
+        set_implicit_text(batch, column, first,
+                          leat_slice_of(leat_arena_copy(&batch->arena, topic.data, topic.size), topic.size));
     }
 }
 
@@ -250,8 +245,9 @@ static void decode_rows(leat_source_state *state, leat_batch *batch)
 {
     uint32_t first = batch->count;
     size_t before = state->offset;
-    leat_code code = state->decoder ? state->decoder->ops->decode(state->decoder, &state->raw, &state->offset, &state->target)
-                                    : state->format->ops->decode(state->format, &state->raw, &state->offset, &state->target);
+    leat_code code = state->decoder
+                         ? state->decoder->ops->decode(state->decoder, &state->raw, &state->offset, &state->target)
+                         : state->format->ops->decode(state->format, &state->raw, &state->offset, &state->target);
     finish_rows(state, batch, first);
     bool stuck = state->offset == before && batch->count < state->target.capacity;
     if (code != LEAT_OK || stuck || state->offset >= state->raw.payload.size) {
@@ -322,7 +318,8 @@ static void drop_timeless(leat_source_state *state, leat_batch *batch, const lea
 static void arrival_times(leat_source_state *state, leat_batch *batch)
 {
     const leat_plan_source *plan = state->plan;
-    int64_t least = state->generator.watermark_ms == LEAT_TIME_NONE ? LEAT_TIME_NONE : state->generator.watermark_ms + 1;
+    int64_t least =
+        state->generator.watermark_ms == LEAT_TIME_NONE ? LEAT_TIME_NONE : state->generator.watermark_ms + 1;
     for (uint32_t row = 0; row < batch->count; row++) {
         least = batch->event_ms[row] > least ? batch->event_ms[row] : least;
         batch->event_ms[row] = least;
@@ -444,10 +441,7 @@ static void send_rejected_watermark(leat_source_state *state, int64_t watermark_
 
 // ---- quiet
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Nothing is there: the clock may move event time, and after a while the source counts as idle. asked_ms was read before
 // the source was asked, so that what arrives from now on is not older.
@@ -456,7 +450,8 @@ static void follow_clock(leat_source_state *state, int64_t asked_ms)
     const leat_plan_watermark *spec = &state->plan->watermark;
     bool clock = spec->mode == LEAT_WATERMARK_CLOCK;
     int64_t before = state->generator.watermark_ms;
-    if ((clock || spec->interval_ms > 0) && !state->idle && leat_generator_clock(&state->generator, asked_ms) > before) {
+    if ((clock || spec->interval_ms > 0) && !state->idle &&
+        leat_generator_clock(&state->generator, asked_ms) > before) {
         state->moved = true;
         send_watermark(state, state->generator.watermark_ms);
     }
@@ -546,16 +541,22 @@ static leat_step take_arrivals(leat_source_state *state)
     if (state->has_raw && state->raw.flags & LEAT_RAW_CONTROL)
         handle_control(state);
     switch (code) {
-    case LEAT_OK: return LEAT_STEP_MORE;
-    case LEAT_AGAIN: be_quiet(state, node->context.now_ms, wait_ms); return LEAT_STEP_IDLE;
-    case LEAT_END: state->ending = state->to_the_end = true; return LEAT_STEP_MORE;
+    case LEAT_OK:
+        return LEAT_STEP_MORE;
+    case LEAT_AGAIN:
+        be_quiet(state, node->context.now_ms, wait_ms);
+        return LEAT_STEP_IDLE;
+    case LEAT_END:
+        state->ending = state->to_the_end = true;
+        return LEAT_STEP_MORE;
     case LEAT_E_LIMIT:
         if (state->has_raw) {
             state->wake_ms = node->context.now_ms + NO_MEMORY_RETRY_MS;
             return LEAT_STEP_IDLE;
         }
         break;
-    default: break;
+    default:
+        break;
     }
     leat_task_fail(node->task, &error);
     return LEAT_STEP_IDLE;

@@ -131,7 +131,8 @@ static void snapshot_flow(leat_flow_node *node, leat_snapshot *snapshot)
     if (!snapshot->keep_marks)
         node->saved_ms = node->context.watermark_ms;
     for (leat_flow_stale *each = node->stale; each; each = each->next)
-        snapshot->remove(snapshot, each->table, LEAT_GROUP_OPERATOR, leat_slice_of((char *)each->key, sizeof each->key));
+        snapshot->remove(snapshot, each->table, LEAT_GROUP_OPERATOR,
+                         leat_slice_of((char *)each->key, sizeof each->key));
     if (!snapshot->keep_marks)
         node->stale = NULL;
     if (node == &node->task->nodes[0])
@@ -142,7 +143,7 @@ static void snapshot_node(leat_flow_node *node, uint64_t barrier)
 {
     leat_flow_ports *ports = node->task->flow->setup.ports;
     leat_snapshot *snapshot = ports->part_begin(ports, barrier, node->index, node->instance);
-    if (node->operator && node->operator->ops->snapshot)
+    if (node->operator&& node->operator->ops->snapshot)
         node->operator->ops->snapshot(node->operator, snapshot);
     if (node->source)
         leat_source_snapshot(node, snapshot);
@@ -257,11 +258,21 @@ static void handle(leat_task *task, uint32_t input, leat_batch *batch)
 {
     leat_channel *channel = task->inputs[input];
     switch (batch->kind) {
-    case LEAT_ELEMENT_ROWS: handle_rows(task, input, batch); break;
-    case LEAT_ELEMENT_BARRIER: handle_barrier(task, channel, batch->barrier); break;
-    case LEAT_ELEMENT_IDLE: handle_status(task, input, true); break;
-    case LEAT_ELEMENT_ACTIVE: handle_status(task, input, false); break;
-    case LEAT_ELEMENT_END: handle_end(task, channel); break;
+    case LEAT_ELEMENT_ROWS:
+        handle_rows(task, input, batch);
+        break;
+    case LEAT_ELEMENT_BARRIER:
+        handle_barrier(task, channel, batch->barrier);
+        break;
+    case LEAT_ELEMENT_IDLE:
+        handle_status(task, input, true);
+        break;
+    case LEAT_ELEMENT_ACTIVE:
+        handle_status(task, input, false);
+        break;
+    case LEAT_ELEMENT_END:
+        handle_end(task, channel);
+        break;
     }
 }
 
@@ -304,11 +315,11 @@ static void run_timers(leat_task *task, int64_t now_ms)
 {
     for (uint32_t i = 0; i < task->node_count; i++) {
         leat_flow_node *node = &task->nodes[i];
-        if (node->wake_ms > now_ms || !node->operator || !node->operator->ops->on_time)
+        if (node->wake_ms > now_ms || !node->operator|| !node->operator->ops->on_time)
             continue;
         leat_error error = {0};
         node->wake_ms = INT64_MAX;
-        if (node->operator->ops->on_time(node->operator, &error) != LEAT_OK)
+        if (node->operator->ops->on_time(node->operator, & error) != LEAT_OK)
             fail_node(node, &error);
     }
 }
@@ -389,9 +400,9 @@ static void measure(leat_task *task)
     for (uint32_t i = 0; i < task->node_count; i++) {
         leat_flow_node *node = &task->nodes[i];
         uint64_t bytes = 0, keys = 0;
-        if (!node->operator || !node->operator->ops->measure)
+        if (!node->operator|| !node->operator->ops->measure)
             continue;
-        node->operator->ops->measure(node->operator, &bytes, &keys);
+        node->operator->ops->measure(node->operator, & bytes, &keys);
         atomic_store_explicit(&node->state_bytes, bytes, memory_order_relaxed);
         atomic_store_explicit(&node->state_keys, keys, memory_order_relaxed);
     }

@@ -14,19 +14,19 @@ typedef struct leat_flow_node leat_flow_node;
 // Tables that the flow itself writes into a node's part, beside the operator's own.
 enum {
     LEAT_FLOW_TABLE_WATERMARK = LEAT_STATE_TABLES, // the node's watermark
-    LEAT_FLOW_TABLE_CHANNEL,                       // per input channel: watermark and status; key: producing node, instance, output
-    LEAT_FLOW_TABLE_GENERATOR,                     // source: maximum, watermark, idleness
-    LEAT_FLOW_TABLE_SEQUENCE,                      // sink: last sequence
+    LEAT_FLOW_TABLE_CHANNEL,   // per input channel: watermark and status; key: producing node, instance, output
+    LEAT_FLOW_TABLE_GENERATOR, // source: maximum, watermark, idleness
+    LEAT_FLOW_TABLE_SEQUENCE,  // sink: last sequence
 };
 
 // A queue of elements from one task instance to one port of another.
 typedef struct leat_channel {
     leat_ring ring;
     leat_task *producer, *consumer;
-    uint32_t port;      // of the consumer's first node
+    uint32_t port;       // of the consumer's first node
     uint32_t sink_input; // which of the sink's inputs the rows belong to, when the consumer is a sink task
-    const char *from;   // uid of the node that the producing task begins with: often the source
-    uint64_t identity;  // hash of producing node, instance, output and port: names the channel in checkpoints
+    const char *from;    // uid of the node that the producing task begins with: often the source
+    uint64_t identity;   // hash of producing node, instance, output and port: names the channel in checkpoints
     // -- producer's: what did not fit; flushed before the task does anything else
     leat_batch **pending;
     uint32_t pending_count, pending_capacity;
@@ -74,8 +74,8 @@ struct leat_flow_node {
     uint32_t target_count;
     leat_arena arena; // what the operator keeps as long as the rule lives
     bool *outputs_used;
-    int64_t wake_ms;  // processing time it asked for; INT64_MAX: none
-    int64_t saved_ms; // watermark as the last checkpoint has it
+    int64_t wake_ms;        // processing time it asked for; INT64_MAX: none
+    int64_t saved_ms;       // watermark as the last checkpoint has it
     leat_flow_stale *stale; // of the first instance
     // -- figures; written by the task, read by anyone
     _Atomic uint64_t rows_in, rows_out, batches;
@@ -92,17 +92,17 @@ struct leat_task {
     uint32_t node_count;
     leat_channel **inputs;
     uint32_t input_count;
-    uint32_t next_input;   // round robin
+    uint32_t next_input;    // round robin
     leat_channel **outputs; // every channel that a node of the chain writes
     uint32_t output_count;
     leat_valve valve;
     leat_batch_pool *pool;
-    bool blocked_output;   // something is pending
-    bool ended;            // END was passed on
+    bool blocked_output; // something is pending
+    bool ended;          // END was passed on
     bool failed;
-    uint64_t barrier;      // being aligned, 0: none
-    uint32_t barrier_count; // channels that have delivered it
-    uint64_t barrier_done; // last one passed
+    uint64_t barrier;        // being aligned, 0: none
+    uint32_t barrier_count;  // channels that have delivered it
+    uint64_t barrier_done;   // last one passed
     _Atomic int64_t wake_ms; // processing time; INT64_MAX: only when woken
     leat_error error;
     // -- scheduling
@@ -110,7 +110,8 @@ struct leat_task {
     leat_task *queue_next;
     _Atomic uint64_t busy_ns;
     _Atomic uint32_t fill_percent;
-    _Atomic(const char *) holder; // `from` of the channel whose watermark holds the minimum back; NULL: one input, or none does
+    _Atomic(const char *)
+        holder; // `from` of the channel whose watermark holds the minimum back; NULL: one input, or none does
 };
 
 typedef struct leat_workers leat_workers;
@@ -123,14 +124,14 @@ struct leat_flow {
     uint32_t task_count;
     leat_flow_node **sources; // by plan source; NULL: nobody reads it
     leat_flow_node **sinks;
-    leat_flow_node **by_node;  // first instance of each plan node
-    uint32_t *instances;       // of each plan node
+    leat_flow_node **by_node;         // first instance of each plan node
+    uint32_t *instances;              // of each plan node
     _Atomic uint64_t barrier_request; // id that source tasks are to let in
     _Atomic uint32_t barrier_left;    // tasks that have not passed it
     _Atomic uint32_t tasks_left;      // not ended
     _Atomic bool end_sources, drain, stopping, failed;
     _Atomic(leat_workers *) workers; // NULL until they are started
-    bool savepoint; // restored from one
+    bool savepoint;                  // restored from one
 };
 
 // -- graph.c

@@ -36,12 +36,13 @@ static leat_code unknown_name(leat_arena *arena, leat_slice name, const leat_sch
     char hint[128];
     for (uint32_t i = 0; i < schema->count; i++)
         known[i] = schema->fields[i].name;
-    return leat_error_set(out_error, LEAT_E_INVALID, "{%.*s} is neither rule, output, gateway, sink nor a column of the stream%s",
-                          (int)name.size, name.data, leat_suggest_text(name, known, schema->count, hint));
+    return leat_error_set(out_error, LEAT_E_INVALID,
+                          "{%.*s} is neither rule, output, gateway, sink nor a column of the stream%s", (int)name.size,
+                          name.data, leat_suggest_text(name, known, schema->count, hint));
 }
 
-static leat_code name_part(leat_arena *arena, leat_slice name, const leat_template_names *names, const leat_schema *schema,
-                           part *out_part, leat_error *out_error)
+static leat_code name_part(leat_arena *arena, leat_slice name, const leat_template_names *names,
+                           const leat_schema *schema, part *out_part, leat_error *out_error)
 {
     const char *text;
     out_part->column = leat_schema_find(schema, name);
@@ -66,8 +67,8 @@ leat_code leat_template_parse(leat_arena *arena, const char *text, bool topic, c
         const char *close = *cursor == '{' ? memchr(cursor, '}', (size_t)(end - cursor)) : NULL;
         const char *quote = topic || !close ? NULL : memchr(cursor, '"', (size_t)(close - cursor));
         if (close && !quote) { // {"json": ...} is no name
-            leat_code code =
-                name_part(arena, leat_slice_of(cursor + 1, (size_t)(close - cursor - 1)), names, schema, next, out_error);
+            leat_code code = name_part(arena, leat_slice_of(cursor + 1, (size_t)(close - cursor - 1)), names, schema,
+                                       next, out_error);
             if (code != LEAT_OK)
                 return code;
             cursor = close + 1;
@@ -97,14 +98,22 @@ static void write_safe(const leat_template *parsed, leat_slice text, leat_writer
 static size_t print_scalar(leat_type type, const leat_value *value, char *out_text)
 {
     switch (type.kind) {
-    case LEAT_KIND_BOOLEAN: return (size_t)(strlen(strcpy(out_text, value->boolean ? "true" : "false")));
-    case LEAT_KIND_FLOAT: return leat_float_print((float)value->f64, out_text);
-    case LEAT_KIND_DOUBLE: return leat_double_print(value->f64, out_text);
-    case LEAT_KIND_DECIMAL: return leat_decimal_print(value->i128, type.scale, out_text);
-    case LEAT_KIND_DATE: return leat_date_print(value->i64, out_text);
-    case LEAT_KIND_TIME: return leat_time_print(value->i64, out_text);
-    case LEAT_KIND_TIMESTAMP: return leat_timestamp_print(value->i64, ' ', out_text);
-    default: return leat_integer_print(value->i64, out_text);
+    case LEAT_KIND_BOOLEAN:
+        return (size_t)(strlen(strcpy(out_text, value->boolean ? "true" : "false")));
+    case LEAT_KIND_FLOAT:
+        return leat_float_print((float)value->f64, out_text);
+    case LEAT_KIND_DOUBLE:
+        return leat_double_print(value->f64, out_text);
+    case LEAT_KIND_DECIMAL:
+        return leat_decimal_print(value->i128, type.scale, out_text);
+    case LEAT_KIND_DATE:
+        return leat_date_print(value->i64, out_text);
+    case LEAT_KIND_TIME:
+        return leat_time_print(value->i64, out_text);
+    case LEAT_KIND_TIMESTAMP:
+        return leat_timestamp_print(value->i64, ' ', out_text);
+    default:
+        return leat_integer_print(value->i64, out_text);
     }
 }
 

@@ -13,6 +13,7 @@ typedef struct leat_template_names {
     const char *rule, *output, *gateway, *sink; // NULL: empty
 } leat_template_names;
 
-LEAT_MUST_CHECK leat_code leat_template_parse(leat_arena *arena, const char *text, bool topic, const leat_template_names *names,
-                                              const leat_schema *schema, leat_template **out_template, leat_error *out_error);
+LEAT_MUST_CHECK leat_code leat_template_parse(leat_arena *arena, const char *text, bool topic,
+                                              const leat_template_names *names, const leat_schema *schema,
+                                              leat_template **out_template, leat_error *out_error);
 void leat_template_render(const leat_template *parsed, const leat_batch *batch, uint32_t row, leat_writer *out);

@@ -31,4 +31,5 @@ void leat_valve_status(leat_valve *valve, uint32_t channel, bool idle, bool *out
 int64_t leat_valve_others(const leat_valve *valve, uint32_t channel);
 // Combined watermark for a batch of one channel: rewrites row watermarks in place of `watermark` (rows entries, the batch's own
 // numbering) and returns the one after; LEAT_TIME_NONE when it did not move. `watermark` may be NULL.
-int64_t leat_valve_batch(leat_valve *valve, uint32_t channel, int64_t *watermark, uint32_t rows, int64_t watermark_after);
+int64_t leat_valve_batch(leat_valve *valve, uint32_t channel, int64_t *watermark, uint32_t rows,
+                         int64_t watermark_after);

@@ -2,8 +2,8 @@
 
 void leat_generator_init(leat_generator *generator, const leat_plan_watermark *spec)
 {
-    *generator = (leat_generator){.spec = spec, .maximum_ms = LEAT_TIME_NONE, .watermark_ms = LEAT_TIME_NONE,
-                                  .emitted_at_ms = LEAT_TIME_NONE};
+    *generator = (leat_generator){
+        .spec = spec, .maximum_ms = LEAT_TIME_NONE, .watermark_ms = LEAT_TIME_NONE, .emitted_at_ms = LEAT_TIME_NONE};
 }
 
 static int64_t minus(int64_t value_ms, int64_t delay_ms)
@@ -51,7 +51,8 @@ static bool has_to_wait(const leat_generator *generator, int64_t next_ms, int64_
 int64_t leat_generator_row(leat_generator *generator, int64_t value_ms, int64_t now_ms)
 {
     const leat_plan_watermark *spec = generator->spec;
-    if (spec->mode == LEAT_WATERMARK_NONE || spec->mode == LEAT_WATERMARK_EXPLICIT || !moves(generator, value_ms, now_ms))
+    if (spec->mode == LEAT_WATERMARK_NONE || spec->mode == LEAT_WATERMARK_EXPLICIT ||
+        !moves(generator, value_ms, now_ms))
         return generator->watermark_ms;
     generator->maximum_ms = value_ms;
     int64_t next = candidate(generator);

@@ -11,8 +11,8 @@
 
 typedef struct leat_generator {
     const leat_plan_watermark *spec;
-    int64_t maximum_ms;   // highest event time (or expression) so far
-    int64_t watermark_ms; // last one given out
+    int64_t maximum_ms;    // highest event time (or expression) so far
+    int64_t watermark_ms;  // last one given out
     int64_t emitted_at_ms; // processing time of the last periodic emission
     uint64_t from_future;
 } leat_generator;

@@ -77,10 +77,7 @@ void leat_task_notify(leat_task *task)
 
 // ---- alarms; under the lock
 
-static int64_t now_ms(leat_flow *flow)
-{
-    return flow->setup.ports->now_ms(flow->setup.ports);
-}
+static int64_t now_ms(leat_flow *flow) { return flow->setup.ports->now_ms(flow->setup.ports); }
 
 // Queues the resting tasks whose time has come and finds the next time. One that is not resting will be looked at when it has run.
 static void ring_alarms(leat_workers *workers, leat_flow *flow, int64_t now)

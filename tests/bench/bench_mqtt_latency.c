@@ -20,8 +20,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t news = PTHREAD_COND_INITIALIZER;
 static double sent_ms[COUNT_MAX], way_ms[COUNT_MAX], sync_ms[COUNT_MAX], commit_ms[COUNT_MAX];
 static unsigned received, count;
-static int subscribed;
-static MQTTAsync client;
+static int ready; // connections: two, as a broker that answers on the one that waits would hold the alert back (Nagle)
+static MQTTAsync client, publisher;
 static const char *alerts;
 
 static double now_ms(void)
@@ -63,11 +63,11 @@ static void on_failed(void *context, MQTTAsync_failureData *data)
     die("connecting or subscribing failed");
 }
 
-static void on_subscribed(void *context, MQTTAsync_successData *data)
+static void on_ready(void *context, MQTTAsync_successData *data)
 {
     (void)context, (void)data;
     pthread_mutex_lock(&lock);
-    subscribed = 1;
+    ready++;
     pthread_cond_signal(&news);
     pthread_mutex_unlock(&lock);
 }
@@ -76,23 +76,25 @@ static void on_connected(void *context, MQTTAsync_successData *data)
 {
     (void)context, (void)data;
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
-    response.onSuccess = on_subscribed;
+    response.onSuccess = on_ready;
     response.onFailure = on_failed;
     if (MQTTAsync_subscribe(client, alerts, 1, &response) != MQTTASYNC_SUCCESS)
         die("cannot subscribe");
 }
 
-static void connect_to(const char *url)
+static void connect_to(const char *url, const char *id, MQTTAsync_onSuccess *connected)
 {
     MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
-    options.onSuccess = on_connected;
+    MQTTAsync *self = connected == on_connected ? &client : &publisher;
+    int before = ready;
+    options.onSuccess = connected;
     options.onFailure = on_failed;
-    if (MQTTAsync_create(&client, url, "bench-latency", MQTTCLIENT_PERSISTENCE_NONE, NULL) != MQTTASYNC_SUCCESS ||
-        MQTTAsync_setCallbacks(client, NULL, NULL, on_message, NULL) != MQTTASYNC_SUCCESS ||
-        MQTTAsync_connect(client, &options) != MQTTASYNC_SUCCESS)
+    if (MQTTAsync_create(self, url, id, MQTTCLIENT_PERSISTENCE_NONE, NULL) != MQTTASYNC_SUCCESS ||
+        MQTTAsync_setCallbacks(*self, NULL, NULL, on_message, NULL) != MQTTASYNC_SUCCESS ||
+        MQTTAsync_connect(*self, &options) != MQTTASYNC_SUCCESS)
         die("cannot connect");
     pthread_mutex_lock(&lock);
-    while (!subscribed)
+    while (ready == before)
         pthread_cond_wait(&news, &lock);
     pthread_mutex_unlock(&lock);
 }
@@ -152,7 +154,7 @@ static void send_one(const char *topic, unsigned number)
     int size = snprintf(text, sizeof text, "{\"k\":\"a\",\"ts\":%lld,\"v\":%u}",
                         (long long)wall.tv_sec * 1000 + wall.tv_nsec / 1000000, number);
     sent_ms[number] = now_ms();
-    if (MQTTAsync_send(client, topic, size, text, 1, 0, NULL) != MQTTASYNC_SUCCESS)
+    if (MQTTAsync_send(publisher, topic, size, text, 1, 0, NULL) != MQTTASYNC_SUCCESS)
         die("cannot send");
 }
 
@@ -191,7 +193,8 @@ int main(int argc, char **argv)
         return 2;
     alerts = argv[3];
     open_disk(argv[6]);
-    connect_to(argv[1]);
+    connect_to(argv[1], "bench-alerts", on_connected);
+    connect_to(argv[1], "bench-events", on_ready);
     for (unsigned i = 0; i < count; i++) {
         send_one(argv[2], i);
         wait_for_all(i + 1);
@@ -202,7 +205,9 @@ int main(int argc, char **argv)
     print_percentiles(sync_ms);
     print_percentiles(commit_ms);
     printf("\n");
+    MQTTAsync_disconnect(publisher, NULL);
     MQTTAsync_disconnect(client, NULL);
+    MQTTAsync_destroy(&publisher);
     MQTTAsync_destroy(&client);
     mdb_env_close(env);
     return 0;
