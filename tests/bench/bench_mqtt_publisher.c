@@ -92,9 +92,9 @@ static void publish(MQTTAsync client, const char *topic, int qos, uint64_t numbe
     struct timespec wall;
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
     clock_gettime(CLOCK_REALTIME, &wall);
-    int size = snprintf(text, sizeof text, "{\"k\":\"device-%05u\",\"ts\":%lld,\"v\":%u.%02u}", (unsigned)(number % KEYS),
-                        (long long)wall.tv_sec * 1000 + wall.tv_nsec / 1000000, (unsigned)(number % 100),
-                        (unsigned)(number * 7 % 100));
+    int size = snprintf(text, sizeof text, "{\"k\":\"device-%05u\",\"ts\":%lld,\"v\":%u.%02u}",
+                        (unsigned)(number % KEYS), (long long)wall.tv_sec * 1000 + wall.tv_nsec / 1000000,
+                        (unsigned)(number % 100), (unsigned)(number * 7 % 100));
     response.onSuccess = on_answer;
     response.onFailure = on_failed;
     pthread_mutex_lock(&lock);

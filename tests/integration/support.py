@@ -79,16 +79,16 @@ class Folder:
 
 
 class Broker:
-    """A mosquitto of its own, with sessions that survive its restart."""
+    """A mosquitto of its own, with sessions that survive its restart (written anew at every change: not for many messages) or not."""
 
-    def __init__(self, folder, name="broker"):
+    def __init__(self, folder, name="broker", durable=True):
         self.home = folder / name
         self.home.mkdir()
         self.port = free_port()
         self.config = self.home / "mosquitto.conf"
         user = "user root\n" if os.geteuid() == 0 else ""
         self.config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-                               f"persistence_location {self.home}/\nautosave_on_changes true\nautosave_interval 1\n"
+                               f"persistence_location {self.home}/\nautosave_on_changes {str(durable).lower()}\nautosave_interval {1 if durable else 1800}\n"
                                f"max_queued_messages 0\nmax_inflight_messages 200\n{user}")
         self.start()
 

@@ -415,6 +415,13 @@ static void damage(const char *path, unsigned way)
         assert_int_equal(truncate(path, (off_t)rnd((uint64_t)st.st_size)), 0);
 }
 
+// Fewer where every instruction is emulated (./dev cross sets it).
+static unsigned damage_rounds(void)
+{
+    const char *rounds = getenv("LEAT_TEST_ROUNDS");
+    return rounds ? (unsigned)atoi(rounds) : 1500;
+}
+
 static void test_damage(void **state)
 {
     (void)state;
@@ -435,7 +442,7 @@ static void test_damage(void **state)
     static world saved;
     saved = w;
     unsigned fine = 0, fell_back = 0, nothing = 0, aside = 0;
-    for (unsigned round = 0; round < 1500; round++) {
+    for (unsigned round = 0; round < damage_rounds(); round++) {
         w.kept_count = saved.kept_count;
         memcpy(w.kept, saved.kept, sizeof w.kept);
         copy_file(good, path);
@@ -467,7 +474,7 @@ static void test_damage(void **state)
         assert_int_equal(restored.id, 0);
         leat_store_close(w.store);
     }
-    printf("1500 damaged files: %u whole, %u fell back, %u began with nothing, %u set aside\n", fine, fell_back,
+    printf("%u damaged files: %u whole, %u fell back, %u began with nothing, %u set aside\n", damage_rounds(), fine, fell_back,
            nothing, aside);
     assert_true(fine > 100);
     world_fini(&w);
