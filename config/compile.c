@@ -19,7 +19,7 @@ const leat_yaml_node *gateway_section(gateway *g, const char *name)
 {
     int index = leat_yaml_index(&g->root, leat_slice_text(name));
     const leat_yaml_node *node = index < 0 ? NULL : g->root.pairs[index].value;
-    if (leat_yaml_is_null(node))
+    if (!node || leat_yaml_is_null(node))
         return NULL;
     if (node->kind == LEAT_YAML_MAPPING)
         return node;

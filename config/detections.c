@@ -324,7 +324,8 @@ static leat_sql_expr *make_expression(binding *b, const leat_yaml_node *node, le
 
 static bool in_range(binding *b, const leat_yaml_node *node, const detection_parameter *parameter, double number)
 {
-    bool low = number < parameter->minimum, high = number > parameter->maximum;
+    bool low = number < parameter->minimum;
+    bool high = number > parameter->maximum;
     double limit = low ? parameter->minimum : parameter->maximum;
     char text[LEAT_TIMESTAMP_TEXT + LEAT_NUMBER_TEXT];
     if (!low && !high)

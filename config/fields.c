@@ -160,6 +160,7 @@ static leat_kind kind_of_wire(const char *name)
 static void derive_type(field_reader *r, const leat_setting *wire)
 {
     const char *name = "float64";
+    LEAT_ASSERT(r->driver); // whose table `wire` is from
     if (r->driver->field_type) {
         r->field->type = leat_type_of(LEAT_KIND_DOUBLE);
         (void)r->driver->field_type(r->field->settings, &r->field->type); // the driver's check tells contradictions

@@ -40,7 +40,7 @@ static const leat_yaml_node *set(gateway *g, const leat_yaml_node *from, const l
                                  uint32_t count, const leat_yaml_node *value)
 {
     int found = leat_yaml_index(from, keys[0]->text);
-    const leat_yaml_node *inner = found >= 0 ? from->pairs[found].value : NULL;
+    const leat_yaml_node *inner = from && found >= 0 ? from->pairs[found].value : NULL;
     const leat_yaml_node *below = count > 1 ? set(g, inner, keys + 1, count - 1, value) : value;
     return with_pair(g, from, keys[0], below);
 }

@@ -4,17 +4,17 @@
 #include <string.h>
 
 #include "firmware-agent/clock.h"
-#include "firmware-agent/platform/wait.h"
 #include "firmware-agent/platform/env_posix.h"
 #include "firmware-agent/platform/lock.h"
 #include "firmware-agent/platform/say.h"
+#include "firmware-agent/platform/wait.h"
 #include "operators/base/hash.h"
 
 enum {
     CURSOR_SAVE_MS = 10000, // acknowledgements alone do not wear the flash more often than this
     SYNC_WAIT_MS = 120000,  // a journal or outbox that takes longer to sync is a fault
     POSITION_MAX = 512,
-    END_POLL_MS = 20,       // while the last results are delivered
+    END_POLL_MS = 20, // while the last results are delivered
 };
 
 // A source's position at the barrier of the round.
@@ -79,17 +79,11 @@ struct leat_agent {
     int64_t started_ms;
 };
 
-static leat_agent *agent_of(leat_flow_ports *ports)
-{
-    return (leat_agent *)ports;
-}
+static leat_agent *agent_of(leat_flow_ports *ports) { return (leat_agent *)ports; }
 
 // ---- ports
 
-static int64_t port_now_ms(leat_flow_ports *ports)
-{
-    return leat_clock_now_ms(&agent_of(ports)->clock);
-}
+static int64_t port_now_ms(leat_flow_ports *ports) { return leat_clock_now_ms(&agent_of(ports)->clock); }
 
 static leat_code port_source_next(leat_flow_ports *ports, uint32_t source, leat_raw *out_raw, int64_t *out_wait_ms,
                                   leat_error *out_error)
@@ -119,17 +113,15 @@ static leat_drops *port_source_drops(leat_flow_ports *ports, uint32_t source)
     return leat_feed_drops(agent_of(ports)->feeds[source]);
 }
 
-static leat_drops *port_rule_drops(leat_flow_ports *ports, uint32_t rule)
-{
-    return &agent_of(ports)->rule_drops[rule];
-}
+static leat_drops *port_rule_drops(leat_flow_ports *ports, uint32_t rule) { return &agent_of(ports)->rule_drops[rule]; }
 
 static leat_code port_result(leat_flow_ports *ports, const leat_flow_result *result, leat_error *out_error)
 {
     leat_agent *agent = agent_of(ports);
     leat_delivery_line *line = agent->lines[result->sink];
     leat_code code = leat_delivery_result(line, result, out_error);
-    if (code == LEAT_OK && (agent->plan->sinks[result->sink].commit == LEAT_COMMIT_NOW || leat_delivery_is_crowded(line)))
+    if (code == LEAT_OK &&
+        (agent->plan->sinks[result->sink].commit == LEAT_COMMIT_NOW || leat_delivery_is_crowded(line)))
         leat_coordinator_request(agent->coordinator);
     return code;
 }
@@ -147,7 +139,8 @@ static leat_snapshot *port_part_begin(leat_flow_ports *ports, uint64_t id, uint3
     return leat_coordinator_part_begin(agent_of(ports)->coordinator, id, node);
 }
 
-static void port_part_done(leat_flow_ports *ports, uint64_t id, uint32_t node, uint32_t instance, leat_snapshot *snapshot)
+static void port_part_done(leat_flow_ports *ports, uint64_t id, uint32_t node, uint32_t instance,
+                           leat_snapshot *snapshot)
 {
     (void)id;
     (void)node;
@@ -170,10 +163,7 @@ static void fail(leat_agent *agent, const leat_error *error)
     pthread_mutex_unlock(&agent->lock);
 }
 
-static void port_failed(leat_flow_ports *ports, const leat_error *error)
-{
-    fail(agent_of(ports), error);
-}
+static void port_failed(leat_flow_ports *ports, const leat_error *error) { fail(agent_of(ports), error); }
 
 static void port_finished(leat_flow_ports *ports)
 {
@@ -200,15 +190,9 @@ static const leat_flow_ports port_functions = {.now_ms = port_now_ms,
 
 // ---- hooks of the coordinator; on the checkpoint thread
 
-static int64_t hook_now_ms(void *context)
-{
-    return leat_clock_now_ms(&((leat_agent *)context)->clock);
-}
+static int64_t hook_now_ms(void *context) { return leat_clock_now_ms(&((leat_agent *)context)->clock); }
 
-static void hook_barrier(void *context, uint64_t id)
-{
-    leat_flow_barrier(((leat_agent *)context)->flow, id);
-}
+static void hook_barrier(void *context, uint64_t id) { leat_flow_barrier(((leat_agent *)context)->flow, id); }
 
 static uint64_t journal_end_of_cut(const leat_agent *agent)
 {
@@ -234,8 +218,8 @@ static leat_code hook_sync(void *context, uint64_t id, leat_error *out_error)
     return code == LEAT_OK ? LEAT_OK : leat_error_set(out_error, code, "journal or outbox cannot be synced");
 }
 
-static void name_value(leat_agent *agent, leat_coordinator *coordinator, const char *kind, const char *name, const void *bytes,
-                       size_t size, uint64_t *hash)
+static void name_value(leat_agent *agent, leat_coordinator *coordinator, const char *kind, const char *name,
+                       const void *bytes, size_t size, uint64_t *hash)
 {
     char full[LEAT_NAME_SIZE + 16];
     (void)agent;
@@ -260,14 +244,17 @@ static bool hook_manifest(void *context, leat_coordinator *coordinator, uint64_t
     uint64_t hash = 1, cursor_hash = 1, end = journal_end_of_cut(agent);
     (void)id;
     for (uint32_t i = 0; i < plan->source_count; i++)
-        name_value(agent, coordinator, "source", plan->sources[i].name, agent->source_cuts[i].bytes, agent->source_cuts[i].size,
-                   &hash);
+        name_value(agent, coordinator, "source", plan->sources[i].name, agent->source_cuts[i].bytes,
+                   agent->source_cuts[i].size, &hash);
     for (uint32_t i = 0; i < plan->sink_count; i++)
-        name_value(agent, coordinator, "outbox", plan->sinks[i].name, &agent->sink_cuts[i], sizeof agent->sink_cuts[i], &hash);
+        name_value(agent, coordinator, "outbox", plan->sinks[i].name, &agent->sink_cuts[i], sizeof agent->sink_cuts[i],
+                   &hash);
     name_cursors(agent, coordinator, &cursor_hash);
     leat_coordinator_name(coordinator, "journal", leat_slice_of((char *)&end, sizeof end));
     int64_t now_ms = leat_boot_ms(agent->env);
     bool cursors_due = atomic_load(&agent->ending) || now_ms - agent->cursor_saved_ms >= CURSOR_SAVE_MS;
+    for (uint32_t i = 0; i < plan->sink_count; i++)
+        cursors_due |= leat_delivery_needs_commit(agent->lines[i]);
     bool changed = hash != agent->manifest_hash || (cursors_due && cursor_hash != agent->cursor_hash);
     agent->manifest_hash = hash;
     if (changed) {
@@ -311,7 +298,8 @@ static void trim_logs(leat_agent *agent)
     const leat_plan *plan = agent->plan;
     uint32_t keep = (uint32_t)plan->agent->checkpoint_retained;
     const retained_cut *oldest = agent->retained_count < keep ? NULL : &agent->retained[agent->retained_next];
-    const retained_cut *newest = agent->retained_count > 0 ? &agent->retained[(agent->retained_next + keep - 1) % keep] : NULL;
+    const retained_cut *newest =
+        agent->retained_count > 0 ? &agent->retained[(agent->retained_next + keep - 1) % keep] : NULL;
     const retained_cut *journal = agent->journal && is_full(agent->journal) ? newest : oldest;
     if (agent->journal && journal && journal->journal != UINT64_MAX)
         leat_log_trim(agent->journal, journal->journal);
@@ -324,16 +312,13 @@ static void hook_committed(void *context, uint64_t id, bool written)
     leat_agent *agent = context;
     (void)id;
     for (uint32_t i = 0; i < agent->plan->sink_count; i++)
-        leat_delivery_commit(agent->lines[i], agent->sink_cuts[i]);
+        leat_delivery_commit(agent->lines[i], agent->sink_cuts[i], written);
     if (written)
         remember_cut(agent);
     trim_logs(agent);
 }
 
-static void hook_fault(void *context, const leat_error *error)
-{
-    fail(context, error);
-}
+static void hook_fault(void *context, const leat_error *error) { fail(context, error); }
 
 // ---- callbacks of logs
 
@@ -361,6 +346,8 @@ static void journal_state(void *context, leat_log *log, leat_log_state state, co
                  state == LEAT_LOG_FULL_DISK ? "the disk is full" : "the journal has reached its bound");
     }
 }
+
+static void sink_checkpoint(void *context) { leat_coordinator_request(((leat_agent *)context)->coordinator); }
 
 static void sink_room(void *context, uint32_t sink)
 {
@@ -404,8 +391,8 @@ static leat_code open_journal(leat_agent *agent, leat_error *out_error)
         if (opened->gaps[i].to <= agent->recovered.journal_end)
             continue;
         leat_ledger_add(&agent->ledger, "journal", "damage", 1, leat_wall_ms(agent->env));
-        leat_say(LEAT_LEVEL_WARNING, "journal: bytes %llu to %llu are damaged and left out", (unsigned long long)opened->gaps[i].from,
-                 (unsigned long long)opened->gaps[i].to);
+        leat_say(LEAT_LEVEL_WARNING, "journal: bytes %llu to %llu are damaged and left out",
+                 (unsigned long long)opened->gaps[i].from, (unsigned long long)opened->gaps[i].to);
     }
     return code;
 }
@@ -438,6 +425,7 @@ static leat_code make_lines(leat_agent *agent, leat_error *out_error)
                                      .cursor = agent->recovered.cursors[i],
                                      .context = agent,
                                      .room = sink_room,
+                                     .checkpoint = sink_checkpoint,
                                      .fault = hook_fault};
         code = leat_delivery_create(&setup, &agent->lines[i], out_error);
     }
@@ -446,8 +434,10 @@ static leat_code make_lines(leat_agent *agent, leat_error *out_error)
 
 static leat_code make_flow(leat_agent *agent, leat_error *out_error)
 {
-    leat_flow_setup setup = {
-        .env = agent->env, .plan = agent->plan, .ports = &agent->ports, .workers = (uint32_t)agent->plan->agent->workers};
+    leat_flow_setup setup = {.env = agent->env,
+                             .plan = agent->plan,
+                             .ports = &agent->ports,
+                             .workers = (uint32_t)agent->plan->agent->workers};
     return leat_flow_create(&setup, &agent->flow, out_error);
 }
 
@@ -500,18 +490,20 @@ static leat_code restore_name(void *context, leat_slice name, leat_slice bytes, 
     (void)out_error;
     from->any = true;
     if (is_kind(name, "source", &rest) && (index = find_source(agent->plan, rest)) >= 0)
-        from->source_positions[index] = leat_slice_of(leat_arena_copy(&agent->arena, bytes.data, bytes.size), bytes.size);
+        from->source_positions[index] =
+            leat_slice_of(leat_arena_copy(&agent->arena, bytes.data, bytes.size), bytes.size);
     else if (is_kind(name, "outbox", &rest) && (index = find_sink(agent->plan, rest)) >= 0 && bytes.size == 8)
         memcpy(&from->outbox_cuts[index], bytes.data, 8);
-    else if (is_kind(name, "cursor", &rest) && (index = find_sink(agent->plan, rest)) >= 0 && bytes.size == sizeof(leat_cursor))
+    else if (is_kind(name, "cursor", &rest) && (index = find_sink(agent->plan, rest)) >= 0 &&
+             bytes.size == sizeof(leat_cursor))
         memcpy(&from->cursors[index], bytes.data, sizeof(leat_cursor));
     else if (leat_slice_is(name, "journal") && bytes.size == 8)
         memcpy(&from->journal_end, bytes.data, 8);
     return LEAT_OK;
 }
 
-static leat_code restore_entry(void *context, uint64_t uid_hash, uint32_t number, uint8_t table, uint32_t group, leat_slice key,
-                               leat_slice value, leat_error *out_error)
+static leat_code restore_entry(void *context, uint64_t uid_hash, uint32_t number, uint8_t table, uint32_t group,
+                               leat_slice key, leat_slice value, leat_error *out_error)
 {
     leat_agent *agent = context;
     (void)uid_hash;
@@ -560,13 +552,15 @@ static void number_nodes(leat_agent *agent)
 static void tell_recovery(const leat_agent *agent)
 {
     if (agent->opened.set_aside)
-        leat_say_error(LEAT_LEVEL_WARNING, "the checkpoint file could not be read and was set aside", &agent->opened.reason);
+        leat_say_error(LEAT_LEVEL_WARNING, "the checkpoint file could not be read and was set aside",
+                       &agent->opened.reason);
     if (agent->restored.damaged_count > 0)
         leat_say(LEAT_LEVEL_WARNING, "%u newer checkpoints were damaged; the state of checkpoint %llu is used",
                  agent->restored.damaged_count, (unsigned long long)agent->restored.id);
     if (agent->restored.id > 0)
-        leat_say(LEAT_LEVEL_INFO, "restored checkpoint %llu: %llu entries in %lld ms", (unsigned long long)agent->restored.id,
-                 (unsigned long long)agent->restored.entries, (long long)agent->restored.duration_us / 1000);
+        leat_say(LEAT_LEVEL_INFO, "restored checkpoint %llu: %llu entries in %lld ms",
+                 (unsigned long long)agent->restored.id, (unsigned long long)agent->restored.entries,
+                 (long long)agent->restored.duration_us / 1000);
 }
 
 static leat_code recover(leat_agent *agent, leat_error *out_error)
@@ -599,7 +593,8 @@ static bool collect_name(void *context, const char *name)
     return true;
 }
 
-static leat_code list_names(leat_env *env, leat_arena *arena, const char *path, name_list **out_list, leat_error *out_error)
+static leat_code list_names(leat_env *env, leat_arena *arena, const char *path, name_list **out_list,
+                            leat_error *out_error)
 {
     *out_list = leat_arena_new(arena, name_list);
     (*out_list)->arena = arena;
@@ -687,7 +682,8 @@ static bool has_logs(leat_agent *agent)
 static void tell_missing_store(leat_agent *agent)
 {
     leat_ledger_add(&agent->ledger, "agent", "state-missing", 1, leat_wall_ms(agent->env));
-    leat_say(LEAT_LEVEL_WARNING, "the checkpoint file is missing: every rule starts empty, every source at its beginning");
+    leat_say(LEAT_LEVEL_WARNING,
+             "the checkpoint file is missing: every rule starts empty, every source at its beginning");
 }
 
 // ---- life
@@ -804,9 +800,9 @@ static uint64_t acknowledged(const leat_agent *agent)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < agent->plan->sink_count; i++) {
-        leat_cursor cursor;
-        leat_delivery_cursor(agent->lines[i], &cursor);
-        sum += cursor.position;
+        leat_delivery_figures figures;
+        leat_delivery_measure(agent->lines[i], &figures);
+        sum += figures.sequence;
     }
     return sum;
 }
@@ -942,40 +938,19 @@ void leat_agent_destroy(leat_agent *agent)
 
 // ---- for the control side
 
-const leat_plan *leat_agent_plan(const leat_agent *agent)
-{
-    return agent->plan;
-}
+const leat_plan *leat_agent_plan(const leat_agent *agent) { return agent->plan; }
 
-const leat_flow *leat_agent_flow(const leat_agent *agent)
-{
-    return agent->flow;
-}
+const leat_flow *leat_agent_flow(const leat_agent *agent) { return agent->flow; }
 
-const leat_feed *leat_agent_feed(const leat_agent *agent, uint32_t source)
-{
-    return agent->feeds[source];
-}
+const leat_feed *leat_agent_feed(const leat_agent *agent, uint32_t source) { return agent->feeds[source]; }
 
-const leat_delivery_line *leat_agent_line(const leat_agent *agent, uint32_t sink)
-{
-    return agent->lines[sink];
-}
+const leat_delivery_line *leat_agent_line(const leat_agent *agent, uint32_t sink) { return agent->lines[sink]; }
 
-const leat_drops *leat_agent_rule_drops(const leat_agent *agent, uint32_t rule)
-{
-    return &agent->rule_drops[rule];
-}
+const leat_drops *leat_agent_rule_drops(const leat_agent *agent, uint32_t rule) { return &agent->rule_drops[rule]; }
 
-leat_ledger *leat_agent_ledger(leat_agent *agent)
-{
-    return &agent->ledger;
-}
+leat_ledger *leat_agent_ledger(leat_agent *agent) { return &agent->ledger; }
 
-int64_t leat_agent_now_ms(const leat_agent *agent)
-{
-    return leat_clock_now_ms(&agent->clock);
-}
+int64_t leat_agent_now_ms(const leat_agent *agent) { return leat_clock_now_ms(&agent->clock); }
 
 void leat_agent_measure(const leat_agent *agent, leat_agent_figures *out_figures)
 {

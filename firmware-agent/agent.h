@@ -22,7 +22,8 @@ typedef enum leat_agent_end {
     LEAT_END_FAILED,      // a fault: start again, the last checkpoint restores
 } leat_agent_end;
 
-LEAT_MUST_CHECK leat_code leat_agent_create(leat_env *env, const leat_plan *plan, leat_agent **out_agent, leat_error *out_error);
+LEAT_MUST_CHECK leat_code leat_agent_create(leat_env *env, const leat_plan *plan, leat_agent **out_agent,
+                                            leat_error *out_error);
 leat_agent_end leat_agent_run(leat_agent *agent, leat_error *out_error);
 void leat_agent_stop(leat_agent *agent);
 void leat_agent_destroy(leat_agent *agent);

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "firmware-agent/platform/wait.h"
 #include "firmware-agent/platform/library.h"
 #include "firmware-agent/platform/say.h"
+#include "firmware-agent/platform/wait.h"
 
 enum {
     RECORD_VERSION = 1,
@@ -15,7 +15,7 @@ enum {
     IN_FLIGHT_MAX = 4096, // results handed to the driver and not acknowledged
     RETRY_MS_MIN = 200,
     RETRY_MS_MAX = 30000,
-    NAP_MS = 1000, // a driver that took nothing (LEAT_AGAIN) is asked again after this, if nobody wakes us before
+    NAP_MS = 1000,    // a driver that took nothing (LEAT_AGAIN) is asked again after this, if nobody wakes us before
     CROWDED_PART = 8, // of the outbox's bound: results of no checkpoint yet
 };
 
@@ -45,6 +45,8 @@ struct leat_delivery_line {
     char failure[160];
     _Atomic uint64_t committed; // may leave; also read without the lock
     leat_cursor cursor;
+    uint64_t tokens, tokens_taken,
+        tokens_kept; // tokens that drivers gave at open; of these in the last cursor given out, and in a checkpoint
     in_flight flight[IN_FLIGHT_MAX];
     uint32_t flight_first, flight_count;
     uint64_t trim_limit;
@@ -60,10 +62,7 @@ struct leat_delivery_line {
 
 // ---- control: what the driver sees; any thread
 
-static leat_delivery_line *line_of(const leat_sink_control *control)
-{
-    return (leat_delivery_line *)control;
-}
+static leat_delivery_line *line_of(const leat_sink_control *control) { return (leat_delivery_line *)control; }
 
 // Under the lock.
 static void wake(leat_delivery_line *line)
@@ -101,6 +100,7 @@ static void control_acknowledged(leat_sink_control *control, uint64_t sequence, 
     leat_delivery_line *line = line_of(control);
     pthread_mutex_lock(&line->lock);
     acknowledge(line, sequence);
+    line->tokens += !line->driver && token.size > 0 && line->plan->commit != LEAT_COMMIT_NONE;
     line->cursor.token_size = token.size < LEAT_TOKEN_MAX ? (uint32_t)token.size : LEAT_TOKEN_MAX;
     if (token.size > 0)
         memcpy(line->cursor.token, token.data, line->cursor.token_size);
@@ -121,8 +121,8 @@ static void control_failed(leat_sink_control *control, const char *reason)
 static void control_refused(leat_sink_control *control, uint64_t sequence, const char *reason)
 {
     leat_delivery_line *line = line_of(control);
-    leat_say(LEAT_LEVEL_WARNING, "sink '%s': result %llu refused by the receiver: %s", line->plan->name, (unsigned long long)sequence,
-             reason ? reason : "");
+    leat_say(LEAT_LEVEL_WARNING, "sink '%s': result %llu refused by the receiver: %s", line->plan->name,
+             (unsigned long long)sequence, reason ? reason : "");
     leat_ledger_add(line->setup.ledger, line->plan->name, "refused", 1, leat_wall_ms(line->setup.env));
     pthread_mutex_lock(&line->lock);
     line->refused++;
@@ -203,7 +203,8 @@ static void outbox_state(void *context, leat_log *log, leat_log_state state, con
         leat_say(LEAT_LEVEL_INFO, "sink '%s': the outbox has room again", line->plan->name);
         line->setup.room(line->setup.context, line->setup.sink);
     } else {
-        leat_say(LEAT_LEVEL_WARNING, "sink '%s': %s; intake is held back, what is acknowledged is kept", line->plan->name,
+        leat_say(LEAT_LEVEL_WARNING, "sink '%s': %s; intake is held back, what is acknowledged is kept",
+                 line->plan->name,
                  state == LEAT_LOG_FULL_DISK ? "the disk is full" : "the outbox has reached its bound");
         pthread_mutex_lock(&line->lock);
         trim(line, log); // line->outbox is not there yet when the disk is full at start
@@ -215,8 +216,8 @@ static void outbox_state(void *context, leat_log *log, leat_log_state state, con
 static void tell_damage(leat_delivery_line *line, leat_log_gap gap)
 {
     leat_ledger_add(line->setup.ledger, line->plan->name, "outbox-damage", 1, leat_wall_ms(line->setup.env));
-    leat_say(LEAT_LEVEL_WARNING, "sink '%s': bytes %llu to %llu of the outbox are damaged: results lost", line->plan->name,
-             (unsigned long long)gap.from, (unsigned long long)gap.to);
+    leat_say(LEAT_LEVEL_WARNING, "sink '%s': bytes %llu to %llu of the outbox are damaged: results lost",
+             line->plan->name, (unsigned long long)gap.from, (unsigned long long)gap.to);
 }
 
 static leat_code open_outbox(leat_delivery_line *line, leat_error *out_error)
@@ -314,7 +315,8 @@ static leat_code find_ops(leat_delivery_line *line, leat_error *out_error)
     line->ops = leat_sink_find(driver->name);
     if (!line->ops && driver->library) {
         const void *symbol;
-        leat_code code = leat_library_driver(line->setup.env, driver->library, "leat_driver_library_entry", &symbol, out_error);
+        leat_code code =
+            leat_library_driver(line->setup.env, driver->library, "leat_driver_library_entry", &symbol, out_error);
         if (code != LEAT_OK)
             return code;
         line->ops = library_ops(symbol, driver->name);
@@ -322,7 +324,8 @@ static leat_code find_ops(leat_delivery_line *line, leat_error *out_error)
     if (!line->ops)
         return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "driver '%s' is not built in", driver->name);
     if (line->ops->abi != LEAT_DRIVER_ABI || line->ops->size != sizeof *line->ops)
-        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "driver '%s' was built for another release of leat", driver->name);
+        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "driver '%s' was built for another release of leat",
+                              driver->name);
     return LEAT_OK;
 }
 
@@ -452,6 +455,8 @@ static leat_code next_record(leat_delivery_line *line, leat_error *out_error)
 {
     if (line->has_kept)
         return LEAT_OK;
+    if (leat_delivery_needs_commit(line))
+        return LEAT_AGAIN; // the commit wakes us
     if (leat_log_reader_position(line->reader) >= may_leave(line)) {
         pass_damage(line);
         return LEAT_AGAIN;
@@ -559,6 +564,8 @@ static bool run_once(leat_delivery_line *line, int64_t *retry_ms, leat_error *ou
 {
     if (open_driver(line, out_error) != LEAT_OK)
         return true;
+    if (leat_delivery_needs_commit(line))
+        line->setup.checkpoint(line->setup.context);
     for (;;) {
         bool progress = false, again = false;
         leat_code code = send_all(line, &progress, &again, out_error);
@@ -665,14 +672,12 @@ void leat_delivery_destroy(leat_delivery_line *line)
 
 bool leat_delivery_is_crowded(const leat_delivery_line *line)
 {
-    uint64_t uncommitted = leat_log_append_end(line->outbox) - atomic_load_explicit(&line->committed, memory_order_relaxed);
+    uint64_t uncommitted =
+        leat_log_append_end(line->outbox) - atomic_load_explicit(&line->committed, memory_order_relaxed);
     return uncommitted > (uint64_t)line->plan->outbox_max_bytes / CROWDED_PART;
 }
 
-uint64_t leat_delivery_end(const leat_delivery_line *line)
-{
-    return leat_log_append_end(line->outbox);
-}
+uint64_t leat_delivery_end(const leat_delivery_line *line) { return leat_log_append_end(line->outbox); }
 
 leat_code leat_delivery_sync(leat_delivery_line *line, uint64_t position, int64_t timeout_ms)
 {
@@ -682,21 +687,34 @@ leat_code leat_delivery_sync(leat_delivery_line *line, uint64_t position, int64_
     return leat_log_wait_durable(line->outbox, position, timeout_ms);
 }
 
-void leat_delivery_commit(leat_delivery_line *line, uint64_t position)
+void leat_delivery_commit(leat_delivery_line *line, uint64_t position, bool written)
 {
     pthread_mutex_lock(&line->lock);
     bool news = position > line->committed;
-    if (news) {
-        line->committed = position;
-        wake(line);
+    if (written && line->tokens_kept != line->tokens_taken) {
+        line->tokens_kept = line->tokens_taken;
+        news = true;
     }
+    if (position > line->committed)
+        line->committed = position;
+    if (news)
+        wake(line);
     pthread_mutex_unlock(&line->lock);
+}
+
+bool leat_delivery_needs_commit(leat_delivery_line *line)
+{
+    pthread_mutex_lock(&line->lock);
+    bool needs = line->tokens != line->tokens_kept;
+    pthread_mutex_unlock(&line->lock);
+    return needs;
 }
 
 void leat_delivery_cursor(leat_delivery_line *line, leat_cursor *out_cursor)
 {
     pthread_mutex_lock(&line->lock);
     *out_cursor = line->cursor;
+    line->tokens_taken = line->tokens;
     pthread_mutex_unlock(&line->lock);
 }
 

@@ -34,15 +34,17 @@ typedef struct leat_delivery_setup {
     const char *directory; // of the outbox
     leat_log_writer *writer;
     leat_ledger *ledger;
-    uint64_t generation;   // of recovery
-    uint64_t cut;          // outbox position of the checkpoint; UINT64_MAX: no checkpoint, the outbox is emptied
+    uint64_t generation; // of recovery
+    uint64_t cut;        // outbox position of the checkpoint; UINT64_MAX: no checkpoint, the outbox is emptied
     leat_cursor cursor;
     void *context;
-    void (*room)(void *context, uint32_t sink);       // the outbox takes results again; any thread
+    void (*room)(void *context, uint32_t sink);            // the outbox takes results again; any thread
+    void (*checkpoint)(void *context);                     // the cursor waits for one; the sink's thread
     void (*fault)(void *context, const leat_error *error); // the agent has to restart
 } leat_delivery_setup;
 
-LEAT_MUST_CHECK leat_code leat_delivery_create(const leat_delivery_setup *setup, leat_delivery_line **out_line, leat_error *out_error);
+LEAT_MUST_CHECK leat_code leat_delivery_create(const leat_delivery_setup *setup, leat_delivery_line **out_line,
+                                               leat_error *out_error);
 void leat_delivery_destroy(leat_delivery_line *line); // stopped; NULL allowed
 LEAT_MUST_CHECK leat_code leat_delivery_start(leat_delivery_line *line, leat_error *out_error);
 void leat_delivery_stop(leat_delivery_line *line);
@@ -53,15 +55,19 @@ bool leat_delivery_is_crowded(const leat_delivery_line *line);
 uint64_t leat_delivery_end(const leat_delivery_line *line); // outbox position behind the last result
 // Everything before the position is on disk (waits, at most timeout_ms).
 LEAT_MUST_CHECK leat_code leat_delivery_sync(leat_delivery_line *line, uint64_t position, int64_t timeout_ms);
-void leat_delivery_commit(leat_delivery_line *line, uint64_t position); // what lies before it may leave
-void leat_delivery_cursor(leat_delivery_line *line, leat_cursor *out_cursor);
+// What lies before the position may leave. written: with the cursor that leat_delivery_cursor gave last.
+void leat_delivery_commit(leat_delivery_line *line, uint64_t position, bool written);
+void leat_delivery_cursor(leat_delivery_line *line,
+                          leat_cursor *out_cursor); // for a checkpoint that is about to be written
+// A receiver that was begun anew (a file without a token, say) gets nothing before a checkpoint knows where it began: a crash could not undo it.
+bool leat_delivery_needs_commit(leat_delivery_line *line);
 // No checkpoint needs what lies before. A full outbox keeps only what is not acknowledged, whatever older checkpoints would like.
 void leat_delivery_trim(leat_delivery_line *line, uint64_t position);
 
 typedef struct leat_delivery_figures {
-    uint64_t results;      // appended since start
-    uint64_t sequence;     // last acknowledged
-    uint64_t backlog;      // results that are not acknowledged
+    uint64_t results;  // appended since start
+    uint64_t sequence; // last acknowledged
+    uint64_t backlog;  // results that are not acknowledged
     uint64_t backlog_bytes;
     uint64_t sent, resent, refused, failures;
     bool connected, noted;

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "firmware-agent/platform/wait.h"
 #include "firmware-agent/platform/library.h"
 #include "firmware-agent/platform/say.h"
+#include "firmware-agent/platform/wait.h"
 #include "operators/base/hash.h"
 
 enum {
@@ -47,10 +47,7 @@ struct leat_feed {
 
 // ---- intake: what the driver sees
 
-static leat_feed *feed_of(const leat_intake *intake)
-{
-    return (leat_feed *)intake;
-}
+static leat_feed *feed_of(const leat_intake *intake) { return (leat_feed *)intake; }
 
 static leat_code intake_append(leat_intake *intake, const leat_raw *raw, uint64_t *out_position)
 {
@@ -71,7 +68,8 @@ static leat_code intake_append(leat_intake *intake, const leat_raw *raw, uint64_
     leat_slice parts[] = {leat_slice_of((char *)head, (size_t)(cursor - head)), raw->topic, raw->payload};
     leat_code code;
     // The log's memory is full for an instant when its thread is behind: that is not a full journal.
-    while ((code = leat_log_append(feed->setup.journal, parts, 3, NULL, out_position)) == LEAT_AGAIN && !atomic_load(&feed->stop))
+    while ((code = leat_log_append(feed->setup.journal, parts, 3, NULL, out_position)) == LEAT_AGAIN &&
+           !atomic_load(&feed->stop))
         if (intake->sleep(intake, 1))
             return LEAT_E_CLOSED;
     if (code == LEAT_OK)
@@ -133,7 +131,8 @@ static leat_code intake_visit(leat_intake *intake, void (*visit)(void *context, 
         return code;
     leat_slice record;
     uint64_t position;
-    while ((code = leat_log_reader_next(reader, &record, &position, NULL, &error)) == LEAT_OK || code == LEAT_E_CORRUPT) {
+    while ((code = leat_log_reader_next(reader, &record, &position, NULL, &error)) == LEAT_OK ||
+           code == LEAT_E_CORRUPT) {
         leat_raw raw;
         if (code == LEAT_OK && parse_record(feed, record, position, &raw))
             visit(context, &raw);
@@ -147,8 +146,8 @@ static void intake_gap(leat_intake *intake, const char *cause, int64_t from_ms, 
     leat_feed *feed = feed_of(intake);
     (void)from_ms;
     leat_ledger_add(feed->setup.ledger, feed->plan->name, cause, count ? count : 1, to_ms);
-    leat_say(LEAT_LEVEL_WARNING, "source '%s': gap (%s), %llu readings lost or possibly lost in %lld ms", feed->plan->name, cause,
-             (unsigned long long)count, (long long)(to_ms - from_ms));
+    leat_say(LEAT_LEVEL_WARNING, "source '%s': gap (%s), %llu readings lost or possibly lost in %lld ms",
+             feed->plan->name, cause, (unsigned long long)count, (long long)(to_ms - from_ms));
 }
 
 static void intake_note(leat_intake *intake, bool connected, const char *text)
@@ -192,10 +191,7 @@ static bool intake_sleep(leat_intake *intake, int64_t ms)
     return atomic_load(&feed->stop);
 }
 
-static bool intake_stopping(const leat_intake *intake)
-{
-    return atomic_load(&feed_of(intake)->stop);
-}
+static bool intake_stopping(const leat_intake *intake) { return atomic_load(&feed_of(intake)->stop); }
 
 static const leat_intake intake_functions = {.append = intake_append,
                                              .wait_durable = intake_wait_durable,
@@ -224,7 +220,8 @@ static leat_code find_ops(leat_feed *feed, const leat_source_ops **out_ops, leat
     *out_ops = leat_source_find(driver->name);
     if (!*out_ops && driver->library) {
         const void *symbol;
-        leat_code code = leat_library_driver(feed->setup.env, driver->library, "leat_driver_library_entry", &symbol, out_error);
+        leat_code code =
+            leat_library_driver(feed->setup.env, driver->library, "leat_driver_library_entry", &symbol, out_error);
         if (code != LEAT_OK)
             return code;
         *out_ops = library_ops(symbol, driver->name);
@@ -232,7 +229,8 @@ static leat_code find_ops(leat_feed *feed, const leat_source_ops **out_ops, leat
     if (!*out_ops)
         return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "driver '%s' is not built in", driver->name);
     if ((*out_ops)->abi != LEAT_DRIVER_ABI || (*out_ops)->size != sizeof **out_ops)
-        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "driver '%s' was built for another release of leat", driver->name);
+        return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "driver '%s' was built for another release of leat",
+                              driver->name);
     return LEAT_OK;
 }
 
@@ -389,20 +387,11 @@ void leat_feed_stop(leat_feed *feed)
 
 // ---- the task's side
 
-bool leat_feed_is_push(const leat_feed *feed)
-{
-    return !feed->plan->driver->replayable;
-}
+bool leat_feed_is_push(const leat_feed *feed) { return !feed->plan->driver->replayable; }
 
-leat_source *leat_feed_decoder(leat_feed *feed)
-{
-    return feed->decoder;
-}
+leat_source *leat_feed_decoder(leat_feed *feed) { return feed->decoder; }
 
-leat_drops *leat_feed_drops(leat_feed *feed)
-{
-    return &feed->drops;
-}
+leat_drops *leat_feed_drops(leat_feed *feed) { return &feed->drops; }
 
 static leat_code next_from_journal(leat_feed *feed, leat_raw *out_raw, int64_t *out_wait_ms, leat_error *out_error)
 {

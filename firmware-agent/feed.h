@@ -46,10 +46,10 @@ typedef struct leat_feed_counter {
 } leat_feed_counter;
 typedef struct leat_feed_figures {
     bool connected;
-    bool noted;         // the driver has said whether it is connected
+    bool noted; // the driver has said whether it is connected
     char note[160];
-    uint64_t arrivals;  // taken by the journal or given by the driver
-    bool held;          // intake is held back: journal at its bound or disk full
+    uint64_t arrivals; // taken by the journal or given by the driver
+    bool held;         // intake is held back: journal at its bound or disk full
     uint32_t counter_count;
     leat_feed_counter counters[24];
 } leat_feed_figures;

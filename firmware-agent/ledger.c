@@ -24,7 +24,8 @@ static leat_ledger_entry *find(leat_ledger *ledger, const char *source, const ch
     return entry;
 }
 
-static void add(leat_ledger *ledger, const char *source, const char *cause, uint64_t unsaved, uint64_t total, int64_t last_ms)
+static void add(leat_ledger *ledger, const char *source, const char *cause, uint64_t unsaved, uint64_t total,
+                int64_t last_ms)
 {
     pthread_mutex_lock(&ledger->lock);
     leat_ledger_entry *entry = find(ledger, source, cause);
@@ -43,7 +44,8 @@ void leat_ledger_add(leat_ledger *ledger, const char *source, const char *cause,
 
 // ---- what earlier runs left in the store
 
-static void add_stored(leat_ledger *ledger, leat_slice source, leat_slice cause, uint64_t unsaved, uint64_t total, int64_t last_ms)
+static void add_stored(leat_ledger *ledger, leat_slice source, leat_slice cause, uint64_t unsaved, uint64_t total,
+                       int64_t last_ms)
 {
     char source_text[LEAT_NAME_SIZE], cause_text[LEAT_NAME_SIZE];
     snprintf(source_text, sizeof source_text, "%.*s", (int)source.size, source.data);
@@ -51,27 +53,23 @@ static void add_stored(leat_ledger *ledger, leat_slice source, leat_slice cause,
     add(ledger, source_text, cause_text, unsaved, total, last_ms);
 }
 
-static void load_row(void *context, leat_slice source, leat_slice cause, uint64_t count, int64_t first_ms, int64_t last_ms)
+static void load_row(void *context, leat_slice source, leat_slice cause, uint64_t count, int64_t first_ms,
+                     int64_t last_ms)
 {
     (void)first_ms;
     add_stored(context, source, cause, 0, count, last_ms);
 }
 
-static void carry_row(void *context, leat_slice source, leat_slice cause, uint64_t count, int64_t first_ms, int64_t last_ms)
+static void carry_row(void *context, leat_slice source, leat_slice cause, uint64_t count, int64_t first_ms,
+                      int64_t last_ms)
 {
     (void)first_ms;
     add_stored(context, source, cause, count, count, last_ms);
 }
 
-void leat_ledger_load(leat_ledger *ledger, leat_store *store)
-{
-    leat_store_ledger_visit(store, load_row, ledger);
-}
+void leat_ledger_load(leat_ledger *ledger, leat_store *store) { leat_store_ledger_visit(store, load_row, ledger); }
 
-void leat_ledger_carry(leat_ledger *ledger, leat_store *store)
-{
-    leat_store_ledger_visit(store, carry_row, ledger);
-}
+void leat_ledger_carry(leat_ledger *ledger, leat_store *store) { leat_store_ledger_visit(store, carry_row, ledger); }
 
 bool leat_ledger_flush(leat_ledger *ledger, leat_store *store)
 {

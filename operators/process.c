@@ -236,6 +236,7 @@ static leat_code hold(leat_process *p, uint32_t input, const leat_batch *batch, 
                       leat_error *out_error)
 {
     const leat_process_input *in = &p->inputs[input];
+    LEAT_ASSERT(in->times); // ORDER BY without a time column is refused at creation
     bool no_time = in->time_nulls && in->time_nulls[row];
     int64_t time_ms = in->times[row];
     if (no_time || time_ms <= p->watermark_ms) {
@@ -250,9 +251,19 @@ static leat_code hold(leat_process *p, uint32_t input, const leat_batch *batch, 
                           p->function->name, p->base.context->budget->limit);
 }
 
+// A row whose key is longer than LEAT_KEY_BYTES_MAX has no slot.
+static bool has_no_slot(leat_process *p, uint32_t input, uint32_t slot)
+{
+    if (slot != LEAT_SLOT_NONE || !p->inputs[input].keyed)
+        return false;
+    leat_drops_add(p->base.context->drops, LEAT_DROP_TOO_LARGE, 1);
+    return true;
+}
+
 // Up to the watermark of physical row `row`. Rows of other keys and instances lie between, not selected here, and what is due
 // fires under the watermark of the step that made it due, not under the last one: functions see the watermark.
-static leat_code advance_through(leat_process *p, const leat_batch *batch, uint32_t *next, uint32_t row, leat_error *out_error)
+static leat_code advance_through(leat_process *p, const leat_batch *batch, uint32_t *next, uint32_t row,
+                                 leat_error *out_error)
 {
     int64_t target = batch->watermark[row];
     leat_code code = LEAT_OK;
@@ -266,7 +277,8 @@ static leat_code advance_through(leat_process *p, const leat_batch *batch, uint3
 
 static leat_code advance_to_end(leat_process *p, const leat_batch *batch, uint32_t next, leat_error *out_error)
 {
-    return batch->watermark && next < batch->count ? advance_through(p, batch, &next, batch->count - 1, out_error) : LEAT_OK;
+    return batch->watermark && next < batch->count ? advance_through(p, batch, &next, batch->count - 1, out_error)
+                                                   : LEAT_OK;
 }
 
 static leat_code hold_rows(leat_process *p, uint32_t input, const leat_batch *batch, leat_error *out_error)
@@ -278,7 +290,7 @@ static leat_code hold_rows(leat_process *p, uint32_t input, const leat_batch *ba
         if (batch->watermark)
             code = advance_through(p, batch, &next, row, out_error);
         leat_process_begin_batch(p, input, batch); // rows that came due were of another batch
-        if (code == LEAT_OK)
+        if (code == LEAT_OK && !has_no_slot(p, input, p->slots[i]))
             code = hold(p, input, batch, row, p->slots[i], out_error);
     }
     return code == LEAT_OK ? advance_to_end(p, batch, next, out_error) : code;
@@ -300,7 +312,7 @@ static leat_code run_rows(leat_process *p, uint32_t input, const leat_batch *bat
     uint32_t next = 0;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i);
-        if (ahead && i + PREFETCH_ROWS < batch->selected)
+        if (ahead && i + PREFETCH_ROWS < batch->selected && p->slots[i + PREFETCH_ROWS] != LEAT_SLOT_NONE)
             prefetch(p, p->slots[i + PREFETCH_ROWS]);
         if (batch->watermark && batch->watermark[row] > p->watermark_ms) {
             bool held = leat_held_due(&p->held, batch->watermark[row]);
@@ -308,7 +320,7 @@ static leat_code run_rows(leat_process *p, uint32_t input, const leat_batch *bat
             if (held) // another table's rows have taken the views' place
                 leat_process_view(p, input, batch);
         }
-        if (code == LEAT_OK)
+        if (code == LEAT_OK && !(keyed && has_no_slot(p, input, p->slots[i])))
             code = leat_process_row(p, input, batch, row, keyed ? p->slots[i] : LEAT_SLOT_NONE, &view, out_error);
     }
     return code == LEAT_OK ? advance_to_end(p, batch, next, out_error) : code;

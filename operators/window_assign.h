@@ -50,4 +50,5 @@ typedef struct leat_window_times {
 } leat_window_times;
 // fields: of the three columns: TIMESTAMP is written in local time, TIMESTAMP_LTZ as an instant. zone: of the scale of start and end, NULL
 // when they are instants. due: the window's last instant.
-leat_window_times leat_window_times_of(const leat_field *fields, const struct leat_zone *zone, int64_t start, int64_t end, int64_t due);
+leat_window_times leat_window_times_of(const leat_field *fields, const struct leat_zone *zone, int64_t start,
+                                       int64_t end, int64_t due);

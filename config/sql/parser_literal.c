@@ -209,6 +209,7 @@ static int64_t unit_size(leat_sql_unit unit)
         [LEAT_SQL_UNIT_YEAR] = 12,        [LEAT_SQL_UNIT_QUARTER] = 3,    [LEAT_SQL_UNIT_MONTH] = 1,
         [LEAT_SQL_UNIT_WEEK] = 604800000, [LEAT_SQL_UNIT_DAY] = 86400000, [LEAT_SQL_UNIT_HOUR] = 3600000,
         [LEAT_SQL_UNIT_MINUTE] = 60000,   [LEAT_SQL_UNIT_SECOND] = 1000};
+    LEAT_ASSERT(unit <= LEAT_SQL_UNIT_SECOND); // parse_interval_qualifier refuses the others
     return sizes[unit];
 }
 

@@ -50,7 +50,8 @@ static const leat_process_function *find_nocase(const leat_function_catalog *cat
 // Table functions of Flink's own that leat does not have.
 static bool refuse_builtin(plan_rule *rule, const leat_sql_expr *call, leat_slice name)
 {
-    static const char *const absent[] = {"DEDUPLICATE_KEEP_FIRST", "TO_CHANGELOG", "FROM_CHANGELOG", "ML_PREDICT", "SNAPSHOT"};
+    static const char *const absent[] = {"DEDUPLICATE_KEEP_FIRST", "TO_CHANGELOG", "FROM_CHANGELOG", "ML_PREDICT",
+                                         "SNAPSHOT"};
     for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
         if (!leat_slice_is_nocase(name, absent[i]))
             continue;

@@ -155,7 +155,7 @@ static bool check_grouped(select_plan *it)
         failed_at = item->span.offset;
         fits = false;
     }
-    if (it->having)
+    if (it->select->having && it->having)
         fits &= plan_check_grouped(it->rule, &it->binder, &it->group, it->having, it->select->having->span);
     return fits;
 }

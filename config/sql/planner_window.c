@@ -209,6 +209,7 @@ bool plan_group_window(plan_rule *rule, const relation *from, const leat_sql_sco
                    function->required == 3 ? "an interval" : "two intervals", given);
         return false;
     }
+    LEAT_ASSERT(given >= 2); // no function takes less than its table, a time column and a size
     for (uint32_t i = 0; i < given; i++)
         arguments[i + 1] = call->call.args.items[i];
     leat_sql_binder binder;

@@ -20,6 +20,7 @@ void put_slice(printer *out, leat_slice text)
         out->text = larger;
         out->capacity = capacity;
     }
+    LEAT_ASSERT(out->text);
     if (text.size)
         memcpy(out->text + out->size, text.data, text.size);
     out->size += text.size;

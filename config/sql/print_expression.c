@@ -238,8 +238,9 @@ static void put_arguments(printer *out, const leat_sql_call *call)
     }
 }
 
-static void put_rest(printer *out, const leat_sql_call *call, uint32_t first, const char *const words[])
+static void put_rest(printer *out, const leat_sql_call *call, uint32_t first, const char *const words[2])
 {
+    LEAT_ASSERT(call->args.count <= first + 2); // the parser takes no more where there are words
     for (uint32_t i = first; i < call->args.count; i++) {
         put(out, words[i - first]);
         put_expr(out, call->args.items[i]);

@@ -462,6 +462,7 @@ static const leat_yaml_node *build_sequence(builder *b, const yaml_event_t *even
             items = larger;
             capacity = capacity * 2 + 4;
         }
+        LEAT_ASSERT(items);
         items[node->count++] = item;
         node->weight += item->weight;
     }

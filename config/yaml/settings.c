@@ -434,6 +434,7 @@ void leat_settings_unknown(leat_settings_reader *reader, const leat_yaml_node *m
         if (found < 0 || !outer.inner[found])
             continue;
         level_fill(&inner, known, outer.names[found]);
+        LEAT_ASSERT(inner.count > 0); // outer.inner[found] says so
         if (below->kind == LEAT_YAML_MAPPING)
             check_level(reader, below, &inner);
         else

@@ -71,12 +71,14 @@ void leat_modbus_plan_make(leat_modbus_plan *plan, const leat_modbus_point *poin
     plan->order = leat_arena_array(arena, uint32_t, count + 1);
     plan->blocks = leat_arena_array(arena, leat_modbus_block, count + 1);
     sort(plan, count);
+    leat_modbus_block *last = NULL;
     for (uint32_t i = 0; i < count; i++) {
-        leat_modbus_block *last = plan->block_count ? &plan->blocks[plan->block_count - 1] : NULL;
-        if (last && joins(last, &points[plan->order[i]], settings))
+        if (last && joins(last, &points[plan->order[i]], settings)) {
             *last = block_of(plan, last->first, last->points + 1);
-        else
-            plan->blocks[plan->block_count++] = block_of(plan, i, 1);
+        } else {
+            last = &plan->blocks[plan->block_count++];
+            *last = block_of(plan, i, 1);
+        }
     }
 }
 

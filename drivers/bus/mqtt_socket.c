@@ -1,5 +1,6 @@
 #include "drivers/bus/mqtt_socket.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +21,9 @@ static bool parse_connect(const char *line, const char *client_id, int *out_sock
     const char *number = name - 1;
     while (number > line && number[-1] >= '0' && number[-1] <= '9')
         number--;
-    *out_socket = atoi(number);
-    return number < name - 1 && *out_socket > 0;
+    long socket = number < name - 1 ? strtol(number, NULL, 10) : 0;
+    *out_socket = socket > 0 && socket <= INT_MAX ? (int)socket : 0;
+    return *out_socket > 0;
 }
 
 static void on_trace(enum MQTTASYNC_TRACE_LEVELS level, char *line)

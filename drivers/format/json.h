@@ -105,6 +105,7 @@ typedef struct leat_json_format {
     // What is read: the payload itself, or of one in lines a copy of some of them in the batch's memory, where texts may stay.
     const char *part, *part_end;
     size_t part_offset; // in the payload
+    bool padded;        // the part is a copy, with LEAT_JSON_PADDING zeroes behind it
     bool sliced;        // some text refers to the part
     char reason[LEAT_REASON_TEXT];
     // -- encoding

@@ -158,7 +158,7 @@ static const char *read_node(leat_json_format *self, leat_json_node *node, const
     for (uint32_t i = 0; i < node->field_count; i++) {
         self->seen[node->fields[i]] = self->serial;
         self->seen_count++;
-        end = leat_json_field_inline(self, node->fields[i], p, depth);
+        end = leat_json_field_inline(self, node->fields[i], p, depth, false);
         if (!end)
             return NULL;
     }
@@ -427,10 +427,13 @@ static void begin_part(leat_json_format *self, size_t offset)
 {
     const char *rest = self->raw->payload.data + offset;
     size_t size = self->raw->payload.size - offset;
-    if (self->raw->flags & LEAT_RAW_LINES) {
+    self->padded = self->raw->flags & LEAT_RAW_LINES;
+    if (self->padded) {
         size = copy_size(rest, size);
-        char *copy = leat_arena_alloc_aligned(&self->batch->arena, size, 1);
-        rest = memcpy(copy, rest, size);
+        char *copy = leat_arena_alloc_aligned(&self->batch->arena, size + LEAT_JSON_PADDING, 1);
+        memcpy(copy, rest, size);
+        memset(copy + size, 0, LEAT_JSON_PADDING);
+        rest = copy;
     }
     self->part = rest;
     self->part_end = rest + size;
@@ -442,11 +445,10 @@ static void begin_part(leat_json_format *self, size_t offset)
 static void end_part(leat_json_format *self, uint32_t first_row, const char *end)
 {
     leat_arena *arena = &self->batch->arena;
-    bool copied = self->raw->flags & LEAT_RAW_LINES;
-    if (!copied && self->sliced && self->batch->count > first_row)
+    if (!self->padded && self->sliced && self->batch->count > first_row)
         keep_texts(self, first_row, self->part, end);
     // A copy that no text refers to is given back, unless something else was allocated behind it.
-    if (copied && !self->sliced && (const char *)arena->cursor == self->part_end)
+    if (self->padded && !self->sliced && (const char *)arena->cursor == self->part_end + LEAT_JSON_PADDING)
         arena->cursor = (uint8_t *)self->part;
 }
 
@@ -473,7 +475,7 @@ static const char *decode_part(leat_json_format *self, bool first, bool *out_ful
             p = leat_json_blank_slow(p, end);
         if (p >= end)
             return end;
-        self->scan = (leat_json_scan){.end = line_end_of(self, p), .readable = end};
+        self->scan = (leat_json_scan){.end = line_end_of(self, p)};
         bool in_array = *p == ',' && p == begin && first && self->part_offset > 0;
         p = in_array ? top_array(self, p, out_full) : top_value(self, p, out_full);
     }

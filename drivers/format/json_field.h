@@ -9,7 +9,7 @@ leat_slice leat_json_text_take(leat_json_text text, leat_arena *arena);
 
 static inline bool leat_json_begins_number(char c) { return c == '-' || (unsigned char)(c - '0') < 10; }
 
-enum { LEAT_JSON_NUMBER_LOAD = 18 }; // bytes that the kernels of short numbers may look at: sign, two words, what follows
+enum { LEAT_JSON_NUMBER_LOAD = 18 }; // bytes from the sign on that the kernels of short numbers may look at
 
 // A word of text as digits: each byte 0..9, and a mark at the highest bit of every other byte. Marks are exact up to and including the
 // first byte of 0x80 or more.
@@ -83,7 +83,8 @@ static inline const char *leat_json_short_double(const char *p, double *out_valu
     return p;
 }
 
-static inline const char *leat_json_field_inline(leat_json_format *self, uint32_t field, const char *p, unsigned depth)
+static inline __attribute__((always_inline)) const char *
+leat_json_field_inline(leat_json_format *self, uint32_t field, const char *p, unsigned depth, bool padded)
 {
     const leat_json_plan *plan = &self->plans[field];
     leat_column *column = &self->batch->columns[field];
@@ -91,7 +92,7 @@ static inline const char *leat_json_field_inline(leat_json_format *self, uint32_
     switch (plan->action) {
     case LEAT_JSON_INTEGER: {
         int64_t value;
-        end = self->scan.readable - p >= LEAT_JSON_NUMBER_LOAD ? leat_json_short_integer(p, &value) : NULL;
+        end = padded || self->scan.end - p >= LEAT_JSON_NUMBER_LOAD ? leat_json_short_integer(p, &value) : NULL;
         if (!end || value < plan->minimum || value > plan->maximum)
             break;
         column->i64[self->row] = value;
@@ -100,7 +101,7 @@ static inline const char *leat_json_field_inline(leat_json_format *self, uint32_
     case LEAT_JSON_DOUBLE: {
         leat_scanned_number number;
         double value;
-        end = self->scan.readable - p >= LEAT_JSON_NUMBER_LOAD ? leat_json_short_double(p, &value) : NULL;
+        end = padded || self->scan.end - p >= LEAT_JSON_NUMBER_LOAD ? leat_json_short_double(p, &value) : NULL;
         if (end) {
             column->f64[self->row] = value;
             return end;
@@ -112,9 +113,9 @@ static inline const char *leat_json_field_inline(leat_json_format *self, uint32_
     }
     case LEAT_JSON_TEXT: {
         leat_json_text text;
-        if (leat_json_peek(&self->scan, p) != '"')
+        if ((padded ? *p : leat_json_peek(&self->scan, p)) != '"')
             break;
-        end = leat_json_string(&self->scan, p + 1, &text);
+        end = leat_json_string_in(&self->scan, p + 1, &text, padded);
         if (!end)
             return NULL;
         if (text.escaped) {
@@ -126,7 +127,7 @@ static inline const char *leat_json_field_inline(leat_json_format *self, uint32_
         return end;
     }
     case LEAT_JSON_BOOLEAN:
-        if (self->scan.readable - p < 5)
+        if (!padded && self->scan.end - p < 5)
             break;
         if (memcmp(p, "true", 4) == 0) {
             column->boolean[self->row] = 1;

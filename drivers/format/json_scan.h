@@ -3,15 +3,18 @@
 // Failure: NULL, and the scan knows where and what was expected; the first fault stays. Strings and keys are checked as UTF-8
 // wherever they stand, read or skipped; a surrogate without its other half is a fault.
 //
-// Bounds: no value goes on at `end`, which needs no terminator. Between `end` and `readable` there is the rest of a text whose line
-// ends at `end`: it may be loaded, several bytes at a time, so that only what stands last in a payload is read byte by byte.
+// Bounds: nothing is read at or past `end`, which needs no terminator. The exception are functions with `padded`: at `end` there is then
+// a 0 or a line end, with which no value goes on, and LEAT_JSON_PADDING bytes may be read from there, so they look for no end. It is a
+// constant where they are called.
 #pragma once
 
 #include "drivers/format/number_scan.h"
 #include "operators/base/limits.h"
 
+enum { LEAT_JSON_PADDING = 16 };
+
 typedef struct leat_json_scan {
-    const char *end, *readable;
+    const char *end;
     const char *fault;    // NULL: none yet
     const char *expected; // static text
     bool too_deep;
@@ -38,10 +41,10 @@ static inline const char *leat_json_blank(const leat_json_scan *scan, const char
 }
 
 // p is behind the opening quote; the result is behind the closing one.
-static inline const char *leat_json_string(leat_json_scan *scan, const char *p, leat_json_text *out)
+static inline const char *leat_json_string_in(leat_json_scan *scan, const char *p, leat_json_text *out, bool padded)
 {
     const char *begin = p;
-    while (scan->readable - p >= 8) {
+    while (padded || scan->end - p >= 8) {
         const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
         uint64_t word = leat_load_eight(p);
         uint64_t quote = word ^ 0x2222222222222222, backslash = word ^ 0x5C5C5C5C5C5C5C5C;
@@ -66,6 +69,11 @@ static inline const char *leat_json_string(leat_json_scan *scan, const char *p, 
         return p + 1;
     }
     return leat_json_string_slow(scan, begin, p, out);
+}
+
+static inline const char *leat_json_string(leat_json_scan *scan, const char *p, leat_json_text *out)
+{
+    return leat_json_string_in(scan, p, out, false);
 }
 
 static inline const char *leat_json_number(leat_json_scan *scan, const char *p, leat_scanned_number *out)

@@ -16,45 +16,52 @@ void leat_json_shape_init(leat_json_shape *shape, leat_arena *arena, uint32_t fi
     shape->missing = leat_arena_array(arena, uint32_t, field_count);
 }
 
-// Eight bytes at a time: the shape is padded, of the payload `room` bytes may be read.
-static inline bool literal_equal(const char *payload, const char *literal, size_t size, size_t room)
+// Eight bytes at a time: the shape is padded, and the payload has `room` unless it is padded as well.
+static inline bool literal_equal(const char *payload, const char *literal, size_t size, size_t room, bool padded)
 {
-    if (size > room)
+    if (!padded && size > room)
         return false;
     for (; size >= 8; size -= 8, room -= 8, payload += 8, literal += 8)
         if (leat_load_eight(payload) != leat_load_eight(literal))
             return false;
     if (size == 0)
         return true;
-    if (room >= 8)
+    if (padded || room >= 8)
         return (leat_load_eight(payload) ^ leat_load_eight(literal)) << (64 - 8 * size) == 0;
     while (size > 0 && payload[size - 1] == literal[size - 1])
         size--;
     return size == 0;
 }
 
-const char *leat_json_shape_match(leat_json_format *self, const char *p)
+static inline __attribute__((always_inline)) const char *match(leat_json_format *self, const char *p, bool padded)
 {
     const leat_json_shape *shape = &self->shape;
-    const char *readable = self->scan.readable;
+    const char *end = self->scan.end;
     for (uint32_t i = 0; i < shape->slot_count; i++) {
         const leat_json_slot *slot = &shape->slots[i];
-        if (!literal_equal(p, shape->text + slot->literal, slot->size, (size_t)(readable - p)))
+        if (!literal_equal(p, shape->text + slot->literal, slot->size, (size_t)(end - p), padded))
             return NULL;
         p += slot->size;
-        p = slot->field >= 0 ? leat_json_field_inline(self, (uint32_t)slot->field, p, slot->depth)
+        p = slot->field >= 0 ? leat_json_field_inline(self, (uint32_t)slot->field, p, slot->depth, padded)
                              : leat_json_skip_value(&self->scan, p, slot->depth);
         if (!p)
             return NULL;
     }
-    if (!literal_equal(p, shape->text + shape->tail, shape->tail_size, (size_t)(readable - p)))
-        return NULL;
-    p += shape->tail_size;
-    if (p > self->scan.end) // a literal with a line end, of a payload that is not in lines
+    if (!literal_equal(p, shape->text + shape->tail, shape->tail_size, (size_t)(end - p), padded))
         return NULL;
     for (uint32_t i = 0; i < shape->missing_count; i++)
         leat_column_set_null(&self->batch->columns[shape->missing[i]], self->row);
-    return p;
+    return p + shape->tail_size;
+}
+
+const char *leat_json_shape_match(leat_json_format *self, const char *p)
+{
+    if (!self->padded)
+        return match(self, p, false);
+    // A literal may have line ends when its payload was not in lines: equal, it may reach beyond this one's line (not beyond the
+    // padding, which is part of no literal).
+    p = match(self, p, true);
+    return p && p <= self->scan.end ? p : NULL;
 }
 
 void leat_json_shape_missed(leat_json_shape *shape)

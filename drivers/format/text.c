@@ -15,6 +15,7 @@ static const char not_a_timestamp[] = "is not a timestamp";
 // Years 1 to 9999, as the calendar's texts.
 #define INSTANT_MIN (-62135596800000)
 #define INSTANT_MAX 253402300799999
+#define NS_PER_MS 1000000
 
 static const char *text_to_boolean(leat_slice text, leat_value *out)
 {
@@ -84,35 +85,42 @@ static int64_t floor_divide(leat_i128 value, int64_t divisor)
     return (int64_t)(quotient - (value % divisor < 0));
 }
 
+static bool whole_to_ms(leat_time_unit unit, int64_t whole, int64_t *out_ms)
+{
+    *out_ms = unit == LEAT_TIME_UNIT_NS   ? floor_divide(whole, NS_PER_MS)
+              : unit == LEAT_TIME_UNIT_US ? floor_divide(whole, 1000)
+                                          : whole;
+    return unit != LEAT_TIME_UNIT_S || !__builtin_mul_overflow(whole, 1000, out_ms);
+}
+
+// A fraction, or more digits than 64 bits hold. Nanoseconds need 19 digits: boards with narrow decimals count microseconds.
+static bool fraction_to_ms(leat_time_unit unit, leat_slice text, int64_t *out_ms)
+{
+    enum { FEWER = LEAT_DECIMAL_DIGITS < 38 ? 3 : 0, PER_MS = LEAT_DECIMAL_DIGITS < 38 ? 1000 : NS_PER_MS };
+    // Decimals that make nanoseconds of the unit.
+    static const unsigned scales[] = {
+        [LEAT_TIME_UNIT_S] = 9, [LEAT_TIME_UNIT_MS] = 6, [LEAT_TIME_UNIT_US] = 3, [LEAT_TIME_UNIT_NS] = 0};
+    bool whole = unit == LEAT_TIME_UNIT_NS;
+    leat_i128 parts, per_ms = whole ? NS_PER_MS : PER_MS;
+    if (!leat_decimal_parse(text, whole ? 0 : scales[unit] - FEWER, &parts) || parts / per_ms > INSTANT_MAX ||
+        parts / per_ms < INSTANT_MIN)
+        return false;
+    *out_ms = floor_divide(parts, per_ms);
+    return true;
+}
+
 const char *leat_number_to_instant(leat_time_unit unit, leat_slice text, int64_t *out_ms)
 {
-    static const struct {
-        unsigned scale;
-        int64_t per_ms;
-    } units[] = {
-        [LEAT_TIME_UNIT_S] = {9, 1000000},
-        [LEAT_TIME_UNIT_MS] = {6, 1000000},
-        [LEAT_TIME_UNIT_US] = {3, 1000000},
-        [LEAT_TIME_UNIT_NS] = {0, 1000000},
-    };
     leat_scanned_number number;
-    leat_i128 nanoseconds;
+    int64_t whole, ms;
     if (unit < LEAT_TIME_UNIT_S || unit > LEAT_TIME_UNIT_NS)
         return not_a_timestamp;
-    int64_t integer;
-    if (leat_scan_number(&number, text.data, text.data + text.size) && number.integral &&
-        leat_scanned_integer(&number, &integer) == LEAT_SCANNED_OK && unit <= LEAT_TIME_UNIT_MS) {
-        if (unit == LEAT_TIME_UNIT_S && __builtin_mul_overflow(integer, 1000, &integer))
-            return out_of_range;
-    } else {
-        if (!leat_decimal_parse(text, units[unit].scale, &nanoseconds) ||
-            nanoseconds / units[unit].per_ms > INSTANT_MAX || nanoseconds / units[unit].per_ms < INSTANT_MIN)
-            return out_of_range;
-        integer = floor_divide(nanoseconds, units[unit].per_ms);
-    }
-    if (integer < INSTANT_MIN || integer > INSTANT_MAX)
+    bool is_whole = leat_scan_number(&number, text.data, text.data + text.size) && number.integral &&
+                    leat_scanned_integer(&number, &whole) == LEAT_SCANNED_OK;
+    if (!(is_whole ? whole_to_ms(unit, whole, &ms) : fraction_to_ms(unit, text, &ms)) || ms < INSTANT_MIN ||
+        ms > INSTANT_MAX)
         return out_of_range;
-    *out_ms = integer;
+    *out_ms = ms;
     return NULL;
 }
 

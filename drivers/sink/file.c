@@ -293,8 +293,9 @@ static leat_code cut_torn_header(file_sink *self, leat_error *out_error)
     if (!self->length || self->length > header.size)
         return LEAT_OK;
     uint8_t *bytes = leat_writer_reserve(&self->buffer, (size_t)self->length);
-    leat_code code = bytes ? self->env->ops->pread(self->file, bytes, (size_t)self->length, 0, &got, out_error)
-                           : leat_error_at(out_error, LEAT_E_MEMORY, self->settings->path, "no memory for a line");
+    if (!bytes)
+        return leat_error_at(out_error, LEAT_E_MEMORY, self->settings->path, "no memory for a line");
+    leat_code code = self->env->ops->pread(self->file, bytes, (size_t)self->length, 0, &got, out_error);
     if (code != LEAT_OK || got != self->length || memcmp(bytes, header.data, got) != 0)
         return code;
     code = self->env->ops->truncate(self->file, 0, out_error);

@@ -14,7 +14,8 @@ static bool starts_with(const char *text, const char *prefix) { return strncmp(t
 static bool is_port(const char *text)
 {
     size_t size = strspn(text, "0123456789");
-    return size > 0 && size <= 5 && !text[size] && atoi(text) >= 1 && atoi(text) <= 65535;
+    long port = size <= 5 && !text[size] ? strtol(text, NULL, 10) : 0;
+    return port >= 1 && port <= 65535;
 }
 
 static leat_code parse_tcp(const char *rest, leat_modbus_url *out, leat_error *out_error)

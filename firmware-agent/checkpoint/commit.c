@@ -1,4 +1,5 @@
 // Writing a checkpoint, and compaction: which groups to write whole, and what nobody needs any more.
+#include <errno.h>
 #include <string.h>
 
 #include "firmware-agent/checkpoint/change_table.h"
@@ -8,6 +9,7 @@ enum {
     SLICE_BYTES = 256 << 10, // of group images per checkpoint: about 10 ms of flash
     SLICE_GROUPS = 16,
     REMOVED_CHUNKS_MIN = 256,
+    FULL_BYTES = 256 << 10, // less room than this is a full disk
 };
 
 // ---- compaction's plan
@@ -338,6 +340,15 @@ static leat_code write_all(commit *self, leat_error *out_error)
     return code;
 }
 
+// LMDB calls a write that the disk had room for in part an I/O error. The transaction is gone either way, the one before it untouched: with a
+// full disk under it, it may be tried again.
+static bool disk_is_full(const leat_store *store)
+{
+    uint64_t bytes;
+    leat_code code = store->env->ops->free_space(store->env, store->directory, &bytes, NULL);
+    return code == LEAT_OK && bytes < FULL_BYTES;
+}
+
 static leat_code transact(commit *self, leat_error *out_error)
 {
     leat_store *store = self->store;
@@ -352,7 +363,10 @@ static leat_code transact(commit *self, leat_error *out_error)
         mdb_txn_abort(self->txn);
         return code;
     }
-    code = leat_lmdb_error(out_error, mdb_txn_commit(self->txn), "cannot commit the checkpoint");
+    int result = mdb_txn_commit(self->txn);
+    if (result == EIO && disk_is_full(store))
+        result = ENOSPC;
+    code = leat_lmdb_error(out_error, result, "cannot commit the checkpoint");
     if (code != LEAT_OK)
         return code;
     committed(self);

@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -85,10 +86,10 @@ static void print_text_member(const char *json)
         if (*cursor != '\\') {
             putchar(*cursor);
         } else if (*++cursor == 'u') {
-            unsigned code = 0;
-            sscanf(cursor + 1, "%4x", &code);
-            putchar((int)code);
-            cursor += 4;
+            char digits[5];
+            snprintf(digits, sizeof digits, "%.4s", cursor + 1);
+            putchar((int)strtoul(digits, NULL, 16));
+            cursor += strlen(digits);
         } else {
             putchar(*cursor);
         }

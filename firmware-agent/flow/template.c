@@ -98,8 +98,6 @@ static void write_safe(const leat_template *parsed, leat_slice text, leat_writer
 static size_t print_scalar(leat_type type, const leat_value *value, char *out_text)
 {
     switch (type.kind) {
-    case LEAT_KIND_BOOLEAN:
-        return (size_t)(strlen(strcpy(out_text, value->boolean ? "true" : "false")));
     case LEAT_KIND_FLOAT:
         return leat_float_print((float)value->f64, out_text);
     case LEAT_KIND_DOUBLE:
@@ -128,6 +126,8 @@ static void write_value(const leat_template *parsed, const leat_column *column, 
         write_safe(parsed, value.text, out);
     else if (physical == LEAT_PHYSICAL_NESTED)
         leat_write_text(out, "nested");
+    else if (column->type.kind == LEAT_KIND_BOOLEAN)
+        leat_write_text(out, value.boolean ? "true" : "false");
     else
         write_safe(parsed, leat_slice_of(text, print_scalar(column->type, &value, text)), out);
 }

@@ -2,7 +2,4 @@
 
 #include <stdlib.h>
 
-const char *leat_environment_get(const char *name)
-{
-    return getenv(name);
-}
+const char *leat_environment_get(const char *name) { return getenv(name); }

@@ -35,10 +35,7 @@ typedef uint64_t leat_u128;
 enum { LEAT_DECIMAL_DIGITS = 18 };
 #endif
 // The stored form's upper half, sign included, and both halves back together; the same bytes on every board.
-static inline uint64_t leat_decimal_high(leat_i128 unscaled)
-{
-    return (uint64_t)(unscaled >> 32 >> 32);
-}
+static inline uint64_t leat_decimal_high(leat_i128 unscaled) { return (uint64_t)(unscaled >> 32 >> 32); }
 static inline leat_i128 leat_decimal_join(uint64_t high, uint64_t low)
 {
     return (leat_i128)((leat_u128)high << 32 << 32 | low);

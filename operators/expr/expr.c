@@ -111,7 +111,7 @@ static leat_code case_common_type(leat_expr **arguments, uint32_t count, leat_ty
 leat_code leat_expr_case(leat_expr_scope *scope, leat_expr **arguments, uint32_t count, leat_expr **out_expr,
                          leat_error *out_error)
 {
-    leat_type type;
+    leat_type type = leat_type_of(LEAT_KIND_NULL);
     LEAT_ASSERT(count >= 2);
     leat_code code = case_common_type(arguments, count, &type, out_error);
     if (code != LEAT_OK)
@@ -181,10 +181,11 @@ leat_code leat_expr_coerce(leat_expr_scope *scope, leat_expr *value, leat_type t
         *out_expr = value;
         return LEAT_OK;
     }
-    leat_expr *result;
+    leat_expr *result = NULL;
     leat_code code = leat_expr_cast(scope, value, type, false, &result, out_error);
     if (code != LEAT_OK)
         return code;
+    LEAT_ASSERT(result);
     if (text_as_time && value->kind == LEAT_EXPR_LITERAL && result->kind != LEAT_EXPR_LITERAL)
         return leat_error_set(out_error, LEAT_E_INVALID, "'%.*s' is no %s", (int)value->literal.text.size,
                               value->literal.text.data, leat_type_print(type, to));

@@ -1,5 +1,5 @@
 // Trees as SQL-like text, for `leat explain`.
-#include <string.h>
+#include <stdio.h>
 
 #include "operators/expr/function.h"
 
@@ -101,9 +101,8 @@ static void print_call(const leat_expr *expr, const leat_schema *const *inputs, 
     const leat_function *function = expr->function;
     leat_write_u8(out, '(');
     if ((function->flags & LEAT_FUNCTION_INFIX) && expr->argument_count > 1) {
-        char between[40] = " ";
-        strncat(between, function->name, sizeof between - 3);
-        strcat(between, " ");
+        char between[40];
+        snprintf(between, sizeof between, " %s ", function->name);
         print_list(expr, 0, between, inputs, out);
     } else if (function->flags & LEAT_FUNCTION_POSTFIX) {
         leat_expr_print(expr->arguments[0], inputs, out);

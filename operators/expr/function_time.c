@@ -228,6 +228,7 @@ static leat_code as_extract(leat_rule *rule)
 static int64_t floor_months(int64_t ms, int64_t months)
 {
     leat_civil civil;
+    LEAT_ASSERT(months > 0); // rounded_time refuses units without a length
     leat_civil_from_ms(ms, &civil);
     int64_t count = (int64_t)civil.year * 12 + civil.month - 1;
     // Centuries and millennia begin with the year 1, as EXTRACT counts them.
@@ -341,7 +342,8 @@ static void timestampdiff(leat_call *call)
 {
     leat_unit unit = leat_unit_of(leat_argument_text(call, 0, 0));
     leat_type type = leat_argument_type(call, 1);
-    int64_t size = unit_ms(unit);
+    int64_t size = unit_ms(unit), months = unit_months(unit);
+    LEAT_ASSERT(size || months); // distance_type refuses the other units
     LEAT_EACH(call, row)
     {
         int64_t a = leat_argument_i64(call, 1, row), b = leat_argument_i64(call, 2, row);
@@ -349,7 +351,7 @@ static void timestampdiff(leat_call *call)
             a = local_ms(type, call->zone, a);
             b = local_ms(type, call->zone, b);
         }
-        call->out->i64[row] = (int32_t)(size ? (b - a) / size : months_between(a, b) / unit_months(unit));
+        call->out->i64[row] = (int32_t)(size ? (b - a) / size : months_between(a, b) / months);
     }
 }
 

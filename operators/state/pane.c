@@ -181,27 +181,28 @@ leat_pane_entry *leat_pane_make(const leat_panes *panes, leat_pane *pane, uint32
     return entry;
 }
 
-static inline void prefetch(const leat_panes *panes, const leat_pane *pane, uint32_t slot)
+static inline leat_pane_entry *entry_in(const leat_pane_chunk *chunk, size_t stride, uint32_t slot)
 {
-    leat_pane_entry *entry = leat_pane_place(panes, pane, slot);
-    __builtin_prefetch(entry, 1);
-    if (panes->stride > CACHE_LINE)
-        __builtin_prefetch((uint8_t *)entry + CACHE_LINE, 1);
+    return (leat_pane_entry *)(chunk->entries + stride * (slot & (LEAT_PANE_CHUNK - 1)));
 }
 
 // Entries of rows from `begin` that are LIVE already, NULL excepted; what does not change in registers, which a loop that may make
-// one cannot have. Returns the index of the row that it stopped at.
-static uint32_t live_entries(const leat_panes *panes, const leat_pane *pane, const uint32_t *slots, uint32_t begin,
-                             uint32_t count, void **out_payloads)
+// one cannot have. Returns the index of the row that it stopped at. ahead: with state beyond the cache, row by row: fetching
+// a whole batch, or by 32, before it is touched took a third longer at a million keys.
+static inline uint32_t live_entries(const leat_panes *panes, const leat_pane *pane, const uint32_t *slots,
+                                    uint32_t begin, uint32_t count, bool ahead, void **out_payloads)
 {
     leat_pane_chunk *chunks = pane->chunks;
     uint32_t chunk_count = pane->chunk_count, epoch = panes->epoch;
     size_t stride = panes->stride;
     for (uint32_t i = begin; i < count; i++) {
+        uint32_t next = slots[i + PREFETCH_ROWS < count ? i + PREFETCH_ROWS : i];
+        if (ahead && next >> LEAT_PANE_CHUNK_BITS < chunk_count && chunks[next >> LEAT_PANE_CHUNK_BITS].entries)
+            __builtin_prefetch(entry_in(&chunks[next >> LEAT_PANE_CHUNK_BITS], stride, next), 1);
         leat_pane_chunk *chunk = &chunks[slots[i] >> LEAT_PANE_CHUNK_BITS];
         if (slots[i] >> LEAT_PANE_CHUNK_BITS >= chunk_count || !chunk->entries)
             return i;
-        leat_pane_entry *entry = (leat_pane_entry *)(chunk->entries + stride * (slots[i] & (LEAT_PANE_CHUNK - 1)));
+        leat_pane_entry *entry = entry_in(chunk, stride, slots[i]);
         if (entry->state != LEAT_PANE_LIVE)
             return i;
         entry->epoch = epoch; // unconditional: whether it was marked already cannot be predicted
@@ -215,21 +216,17 @@ bool leat_pane_make_all(const leat_panes *panes, leat_pane *pane, const uint32_t
                         void **out_payloads, uint32_t *out_new, uint32_t *out_new_count)
 {
     uint32_t new_count = 0;
-    bool ahead = panes->stride * pane->used > CACHE_BYTES;
-    for (uint32_t i = 0; ahead && i < count && i < PREFETCH_ROWS; i++)
-        prefetch(panes, pane, slots[i]);
-    for (uint32_t i = 0; i < count;) {
-        uint32_t end = ahead && count - i > PREFETCH_ROWS ? i + PREFETCH_ROWS : count;
-        for (uint32_t next = end; ahead && next < count && next < end + PREFETCH_ROWS; next++)
-            prefetch(panes, pane, slots[next]);
-        for (; (i = live_entries(panes, pane, slots, i, end, out_payloads)) < end; i++) {
-            bool is_new;
-            leat_pane_entry *entry = leat_pane_make(panes, pane, slots[i], &is_new);
-            if (!entry)
-                return *out_new_count = new_count, false;
-            out_new[new_count++] = i;
-            out_payloads[i] = leat_pane_payload(entry);
-        }
+    for (uint32_t i = 0;; i++) {
+        i = panes->stride * pane->used > CACHE_BYTES ? live_entries(panes, pane, slots, i, count, true, out_payloads)
+                                                     : live_entries(panes, pane, slots, i, count, false, out_payloads);
+        if (i == count)
+            break;
+        bool is_new;
+        leat_pane_entry *entry = leat_pane_make(panes, pane, slots[i], &is_new);
+        if (!entry)
+            return *out_new_count = new_count, false;
+        out_new[new_count++] = i;
+        out_payloads[i] = leat_pane_payload(entry);
     }
     *out_new_count = new_count;
     return true;

@@ -268,7 +268,7 @@ static void compare(const char *directory, uint64_t key_count, unsigned changed,
     figures compacted = store_run(directory, key_count, changed, checkpoints, false);
     double changed_kib = changed * (KEY + VALUE) / 1024.0, limit = 2.4 * changed_kib + 16;
     printf("%8" PRIu64 " keys, %5u changed (%.0f KiB): one row per key %.0f KiB; log %.0f KiB, %.2f ms; with "
-                       "compaction %.0f KiB (counted by the "
+           "compaction %.0f KiB (counted by the "
            "store %.0f), %.2f ms, at most %.1f ms; target %.0f KiB %s, of rows %.3f\n",
            key_count, changed, changed_kib, rows.kib, plain.kib, plain.ms, compacted.kib, compacted.own_kib,
            compacted.ms, compacted.ms_max, limit, compacted.kib <= limit ? "met" : "MISSED", compacted.kib / rows.kib);

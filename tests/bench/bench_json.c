@@ -57,9 +57,10 @@ static void make_long(bool mixed)
         snprintf(b, sizeof b, "\"timestamp\":%lld", 1700000000000LL + i * 137);
         snprintf(c, sizeof c, "\"temperature\":%d.%02d", 10 + i * 31 % 90, i * 17 % 100);
         snprintf(d, sizeof d, "\"running\":%s", i % 3 ? "true" : "false");
-        snprintf(e, sizeof e,
-                 "\"meta\":{\"site\":\"north plant, hall 12\",\"fw\":\"2.%d.%02d\",\"tags\":[\"a\",\"b\",%d]},\"cycles\":%d",
-                 i % 10, i % 100, 100 + i % 900, 1000000 + i);
+        snprintf(
+            e, sizeof e,
+            "\"meta\":{\"site\":\"north plant, hall 12\",\"fw\":\"2.%d.%02d\",\"tags\":[\"a\",\"b\",%d]},\"cycles\":%d",
+            i % 10, i % 100, 100 + i % 900, 1000000 + i);
         make_message(i, (const char *[]){a, b, c, d, e}, 5, mixed ? (unsigned)(i * 2654435761u >> 7) % 10 : 0);
     }
 }

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static size_t input_count;
 
-static int run_file(const char *path) {
+static int run_file(const char *path)
+{
     FILE *file = fopen(path, "rb");
     if (!file) {
         perror(path);
@@ -39,7 +40,8 @@ static int run_file(const char *path) {
     return 0;
 }
 
-static int run_path(const char *path) {
+static int run_path(const char *path)
+{
     struct stat status;
     if (stat(path, &status) != 0) {
         perror(path);
@@ -64,7 +66,8 @@ static int run_path(const char *path) {
     return result;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     uint8_t *nothing = calloc(1, 1);
     if (!nothing) {
         abort();

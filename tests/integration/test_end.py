@@ -132,9 +132,11 @@ class End(unittest.TestCase):
         self.assertEqual(agent.stop(), 0, agent.text())
 
     def test_results_wait_for_their_checkpoint(self):
-        write_lines(self.folder / "in.jsonl", rows(3000))
+        write_lines(self.folder / "in.jsonl", [])
         agent = Agent(write(self.folder, follow="true", interval="1h"), self.folder / "log")
-        agent.until(lambda: (found := agent.status()) and found["sinks"][0]["results"] > 100, "results in the outbox")
+        agent.until(lambda: (found := agent.status()) and found["checkpoint"]["count"] == 1, "the checkpoint that knows where the file began")
+        append(self.folder / "in.jsonl", rows(3000))
+        agent.until(lambda: agent.status()["sinks"][0]["results"] > 100, "results in the outbox")
         self.assertEqual(whole_lines(self.out), [])
         self.assertEqual(agent.stop(), 0, agent.text())
         self.assertGreater(len(whole_lines(self.out)), 100)
@@ -219,7 +221,7 @@ class End(unittest.TestCase):
             self.assertEqual(leat("check", write(self.folder, retained=retained)).returncode, 78)
 
     def test_a_gateway_file_that_changes_between_runs(self):
-        """The rule that stayed goes on, the changed one starts empty and says so, the removed one is gone."""
+        """The rule that stayed goes on exactly, beside one that was changed. (That the changed one starts empty is not told by the agent yet.)"""
         write_lines(self.folder / "in.jsonl", rows(1000))
         agent = Agent(write(self.folder, follow="true"), self.folder / "log")
         agent.until(lambda: len(whole_lines(self.out)) > 50, "results")
@@ -232,7 +234,17 @@ class End(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         sums = [row for row in whole_lines(self.out) if row["_rule"] == "sums"]
         self.assertEqual(bare(sums), bare(row for row in self.reference(rows(2000)) if row["_rule"] == "sums"))
-        self.changed_rule_log = done.stderr
+
+    def test_more_results_between_two_checkpoints_than_the_outbox_holds(self):
+        """They ask for a checkpoint themselves: it could not come through a full outbox."""
+        gateway = self.folder / "gateway.yaml"
+        gateway.write_text("agent: { checkpoint: { interval: 1h }, outbox: { max: 16MiB } }\n"
+                           "sources: { s: { driver: generate, rows: 300000, rate: 1000000, fields: { k: string, v: double } } }\n"
+                           f"rules: {{ all: {{ sql: \"SELECT k, v, '{'a' * 100}' AS pad FROM s\", to: out }} }}\n"
+                           "sinks: { out: { driver: file, path: out.jsonl } }\n")
+        done = leat("run", gateway)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(whole_lines(self.out)), 300000)
 
     def test_log_lines_have_their_level(self):
         write_lines(self.folder / "in.jsonl", rows(100))

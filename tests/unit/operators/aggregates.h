@@ -13,7 +13,8 @@ typedef struct aggregates {
     uint32_t count;
 } aggregates;
 
-static inline leat_expr *aggregates_column(leat_expr_scope *scope, const leat_schema *schema, const char *name, size_t size)
+static inline leat_expr *aggregates_column(leat_expr_scope *scope, const leat_schema *schema, const char *name,
+                                           size_t size)
 {
     int index = leat_schema_find(schema, leat_slice_of(name, size));
     LEAT_ASSERT(index >= 0);
@@ -31,8 +32,8 @@ static inline aggregates aggregates_make(leat_arena *arena, const leat_schema *s
         const char *open = strchr(at, '('), *close = strchr(at, ')');
         bool star = open[1] == '*';
         leat_expr *argument = star ? NULL : aggregates_column(&scope, schema, open + 1, (size_t)(close - open - 1));
-        if (leat_aggregate_resolve(&scope, leat_slice_of(at, (size_t)(open - at)), false, &argument, star ? 0 : 1, NULL, retract,
-                                   &items[count], &error) != LEAT_OK) {
+        if (leat_aggregate_resolve(&scope, leat_slice_of(at, (size_t)(open - at)), false, &argument, star ? 0 : 1, NULL,
+                                   retract, &items[count], &error) != LEAT_OK) {
             fprintf(stderr, "%s: %s\n", calls, error.message);
             abort();
         }

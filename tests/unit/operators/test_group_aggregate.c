@@ -53,7 +53,8 @@ static void retract_to_delete(harness *h, void *argument)
 {
     (void)argument;
     harness_rows(h, 0, "-D 9,1 | +I 1,5 | +I 1,7 | -D 1,5 | -D 1,7 | +I 1,2");
-    harness_expect(h, "+I[1, 1, 5] \n -U[1, 1, 5] \n +U[1, 2, 12] \n -U[1, 2, 12] \n +U[1, 1, 7] \n -D[1, 1, 7] \n +I[1, 1, 2]");
+    harness_expect(
+        h, "+I[1, 1, 5] \n -U[1, 1, 5] \n +U[1, 2, 12] \n -U[1, 2, 12] \n +U[1, 1, 7] \n -D[1, 1, 7] \n +I[1, 1, 2]");
 }
 
 static void watermarks_pass(harness *h, void *argument)
@@ -121,7 +122,8 @@ static void time_to_live(harness *h, void *argument)
     harness_rows(h, 0, "1,0"); // changes nothing, but is repeated and keeps the group alive
     harness_time(h, 1000 + 100);
     harness_rows(h, 0, "2,4 | 1,2"); // 2 has run out, 1 has not
-    harness_expect(h, "+I[1, 5, 5] \n +I[2, 1, 1] \n -U[1, 5, 5] \n +U[1, 5, 5] \n +I[2, 4, 4] \n -U[1, 5, 5] \n +U[1, 5, 5]");
+    harness_expect(
+        h, "+I[1, 5, 5] \n +I[2, 1, 1] \n -U[1, 5, 5] \n +U[1, 5, 5] \n +I[2, 4, 4] \n -U[1, 5, 5] \n +U[1, 5, 5]");
     harness_time(h, 1000 + 400);
     harness_expect_nothing(h);
     harness_snapshot(h);
@@ -155,7 +157,9 @@ static void random_round(harness_mode mode, uint64_t round)
     harness *h = harness_create(&f.setup, mode);
     char *out = test_calloc(1, 1 << 17);
     size_t size = 0;
-    struct { long long n, sum; } groups[6] = {0};
+    struct {
+        long long n, sum;
+    } groups[6] = {0};
     seed = round + 17;
     for (unsigned i = 0; i < 300; i++) {
         int key = (int)below(6);
@@ -176,8 +180,8 @@ static void random_round(harness_mode mode, uint64_t round)
         else if (!groups[key].n)
             size += (size_t)sprintf(out + size, "-D[%d, %lld, %lld]\n", key, n, sum);
         else
-            size += (size_t)sprintf(out + size, "-U[%d, %lld, %lld]\n+U[%d, %lld, %lld]\n", key, n, sum, key, groups[key].n,
-                                    groups[key].sum);
+            size += (size_t)sprintf(out + size, "-U[%d, %lld, %lld]\n+U[%d, %lld, %lld]\n", key, n, sum, key,
+                                    groups[key].n, groups[key].sum);
         if (mode == HARNESS_SINGLE && below(10) == 0) {
             below(4) ? harness_snapshot(h) : harness_snapshot_whole(h);
             if (below(2))
@@ -201,8 +205,9 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_changelog), cmocka_unit_test(test_unchanged_gives_nothing), cmocka_unit_test(test_without_key),
-        cmocka_unit_test(test_time_to_live), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_changelog),   cmocka_unit_test(test_unchanged_gives_nothing),
+        cmocka_unit_test(test_without_key), cmocka_unit_test(test_time_to_live),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

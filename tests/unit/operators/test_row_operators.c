@@ -30,7 +30,10 @@ static void fixture_end(fixture *f)
     env_test_destroy(f->env);
 }
 
-static leat_expr *column(fixture *f, const char *name) { return aggregates_column(&f->scope, f->input, name, strlen(name)); }
+static leat_expr *column(fixture *f, const char *name)
+{
+    return aggregates_column(&f->scope, f->input, name, strlen(name));
+}
 
 static leat_expr *number(fixture *f, int64_t i64)
 {
@@ -81,7 +84,8 @@ static void test_filter(void **state)
     (void)state;
     fixture f;
     fixture_begin(&f);
-    leat_filter_spec spec = {compile(&f, call(&f, ">", call(&f, "/", column(&f, "v"), column(&f, "d")), number(&f, 0)))};
+    leat_filter_spec spec = {
+        compile(&f, call(&f, ">", call(&f, "/", column(&f, "v"), column(&f, "d")), number(&f, 0)))};
     harness_setup setup = {.ops = leat_operator_find("filter"), .spec = &spec, .inputs = {INPUT}, .outputs = {INPUT}};
     harness_run(&setup, filtered, &f);
     fixture_end(&f);
@@ -101,11 +105,14 @@ static void test_project(void **state)
     (void)state;
     fixture f;
     fixture_begin(&f);
-    const leat_program *programs[] = {compile(&f, call(&f, "/", column(&f, "v"), column(&f, "d"))), compile(&f, column(&f, "k")),
+    const leat_program *programs[] = {compile(&f, call(&f, "/", column(&f, "v"), column(&f, "d"))),
+                                      compile(&f, column(&f, "k")),
                                       compile(&f, call(&f, "+", column(&f, "v"), number(&f, 1)))};
     leat_project_spec spec = {3, programs};
-    harness_setup setup = {
-        .ops = leat_operator_find("project"), .spec = &spec, .inputs = {INPUT}, .outputs = {"q:BIGINT,k:STRING,w:BIGINT"}};
+    harness_setup setup = {.ops = leat_operator_find("project"),
+                           .spec = &spec,
+                           .inputs = {INPUT},
+                           .outputs = {"q:BIGINT,k:STRING,w:BIGINT"}};
     harness_run(&setup, projected, &f);
     fixture_end(&f);
 }
@@ -125,14 +132,17 @@ static void test_union(void **state)
 {
     (void)state;
     leat_union_spec spec = {2};
-    harness_setup setup = {.ops = leat_operator_find("union"), .spec = &spec, .inputs = {"k:STRING,v:INT", "name:STRING,w:INT"},
-                           .outputs = {"k:STRING,v:INT"}, .output_changelog = LEAT_CHANGELOG_RETRACT};
+    harness_setup setup = {.ops = leat_operator_find("union"),
+                           .spec = &spec,
+                           .inputs = {"k:STRING,v:INT", "name:STRING,w:INT"},
+                           .outputs = {"k:STRING,v:INT"},
+                           .output_changelog = LEAT_CHANGELOG_RETRACT};
     harness_run(&setup, united, NULL);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registry), cmocka_unit_test(test_filter), cmocka_unit_test(test_project), cmocka_unit_test(test_union)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_registry), cmocka_unit_test(test_filter),
+                                       cmocka_unit_test(test_project), cmocka_unit_test(test_union)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,10 @@ static void run(leat_window window, harness_scenario scenario)
 {
     window.time_column = 2;
     leat_window_rows_spec spec = {.window = window, .key_count = 1, .key_columns = key_columns};
-    harness_setup setup = {.ops = &leat_operator_window_rows_ops, .spec = &spec, .inputs = {INPUT}, .outputs = {OUTPUT},
+    harness_setup setup = {.ops = &leat_operator_window_rows_ops,
+                           .spec = &spec,
+                           .inputs = {INPUT},
+                           .outputs = {OUTPUT},
                            .output_changelog = LEAT_CHANGELOG_RETRACT};
     harness_run(&setup, scenario, NULL);
 }
@@ -40,8 +43,10 @@ static void hop(harness *h, void *argument)
     harness_rows(h, 0, "a,1,@@1 | b,2,@@7");
     harness_watermark(h, 50);
     harness_rows(h, 0, "a,4,@@3");
-    harness_expect(h, "+I[a, 1, 1, 0, 10, 9]@9 \n +I[a, 1, 1, -5, 5, 4]@4 \n +I[b, 2, 7, 5, 15, 14]@14 \n +I[b, 2, 7, 0, 10, 9]@9 \n"
-                      "W 50 \n +I[a, 4, 3, 0, 10, 9]@9 \n +I[a, 4, 3, -5, 5, 4]@4");
+    harness_expect(
+        h,
+        "+I[a, 1, 1, 0, 10, 9]@9 \n +I[a, 1, 1, -5, 5, 4]@4 \n +I[b, 2, 7, 5, 15, 14]@14 \n +I[b, 2, 7, 0, 10, 9]@9 \n"
+        "W 50 \n +I[a, 4, 3, 0, 10, 9]@9 \n +I[a, 4, 3, -5, 5, 4]@4");
 }
 
 static void cumulate(harness *h, void *argument)
@@ -69,9 +74,11 @@ static void session(harness *h, void *argument)
     harness_watermark(h, 31);
     harness_rows(h, 0, "b,5,@@5 | b,NULL,@@34");
     harness_end_of_time(h);
-    harness_expect(h, "+I[b, 7, 7, 6, 12, 11]@11 \n +I[b, 6, 6, 6, 12, 11]@11 \n +I[a, 1, 1, 1, 13, 12]@12 \n +I[a, 2, 2, 1, 13, 12]@12 \n"
-                      "+I[a, 8, 8, 1, 13, 12]@12 \n +I[a, 4, 4, 1, 13, 12]@12 \n +I[b, 16, 16, 16, 21, 20]@20 \n W 31 \n"
-                      "+I[NULL, 32, 32, 32, 37, 36]@36 \n +I[b, NULL, 34, 34, 39, 38]@38 \n W MAX");
+    harness_expect(h,
+                   "+I[b, 7, 7, 6, 12, 11]@11 \n +I[b, 6, 6, 6, 12, 11]@11 \n +I[a, 1, 1, 1, 13, 12]@12 \n +I[a, 2, 2, "
+                   "1, 13, 12]@12 \n"
+                   "+I[a, 8, 8, 1, 13, 12]@12 \n +I[a, 4, 4, 1, 13, 12]@12 \n +I[b, 16, 16, 16, 21, 20]@20 \n W 31 \n"
+                   "+I[NULL, 32, 32, 32, 37, 36]@36 \n +I[b, NULL, 34, 34, 39, 38]@38 \n W MAX");
     assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 1);
 }
 

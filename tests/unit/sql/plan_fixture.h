@@ -34,7 +34,8 @@ static int rising_declare(leat_declare *declare, const leat_declare_api *api)
     }
     api->state(declare, "since", LEAT_STATE_VALUE, LEAT_API_BIGINT, 0);
     api->state(declare, "last", LEAT_STATE_VALUE, LEAT_API_DOUBLE, 3600000);
-    api->output_column(declare, 0, "first_reading", api->column_type(declare, 0, (uint32_t)api->descriptor(declare, 1, 0)));
+    api->output_column(declare, 0, "first_reading",
+                       api->column_type(declare, 0, (uint32_t)api->descriptor(declare, 1, 0)));
     api->output_column(declare, 0, "alert_at", LEAT_API_INSTANT);
     return 0;
 }
@@ -95,21 +96,24 @@ static const leat_parameter timed_parameters[] = {
     {sizeof(leat_parameter), "limit_of", LEAT_ARGUMENT_SCALAR, LEAT_PARAMETER_OPTIONAL, 0, "7.5", ""},
 };
 static const leat_parameter pass_parameters[] = {
-    {sizeof(leat_parameter), "r", LEAT_ARGUMENT_TABLE, LEAT_PARAMETER_PASS_COLUMNS | LEAT_PARAMETER_OPTIONAL_PARTITION, 0, NULL, ""},
+    {sizeof(leat_parameter), "r", LEAT_ARGUMENT_TABLE, LEAT_PARAMETER_PASS_COLUMNS | LEAT_PARAMETER_OPTIONAL_PARTITION,
+     0, NULL, ""},
 };
 static const leat_parameter combine_parameters[] = {
     {sizeof(leat_parameter), "a", LEAT_ARGUMENT_TABLE, 0, 0, NULL, ""},
     {sizeof(leat_parameter), "b", LEAT_ARGUMENT_TABLE, 0, 0, NULL, ""},
-    {sizeof(leat_parameter), "limits", LEAT_ARGUMENT_TABLE, LEAT_PARAMETER_BROADCAST | LEAT_PARAMETER_OPTIONAL, 0, NULL, ""},
+    {sizeof(leat_parameter), "limits", LEAT_ARGUMENT_TABLE, LEAT_PARAMETER_BROADCAST | LEAT_PARAMETER_OPTIONAL, 0, NULL,
+     ""},
 };
 
-#define FUNCTION(function, count)                                                                                          \
-    {                                                                                                                      \
-        .size = sizeof(leat_process_function), .api = LEAT_API, .name = #function, .text = "",                             \
-        .parameters = function##_parameters, .parameter_count = count, .declare = function##_declare, .process = no_process \
+#define FUNCTION(function, count)                                                                                      \
+    {                                                                                                                  \
+        .size = sizeof(leat_process_function), .api = LEAT_API, .name = #function, .text = "",                         \
+        .parameters = function##_parameters, .parameter_count = count, .declare = function##_declare,                  \
+        .process = no_process                                                                                          \
     }
-static const leat_process_function functions[] = {FUNCTION(rising, 4), FUNCTION(split, 3), FUNCTION(pass, 1), FUNCTION(combine, 3),
-                                                  FUNCTION(timed, 4)};
+static const leat_process_function functions[] = {FUNCTION(rising, 4), FUNCTION(split, 3), FUNCTION(pass, 1),
+                                                  FUNCTION(combine, 3), FUNCTION(timed, 4)};
 
 static const leat_process_function *find_function(void *context, leat_slice name)
 {
@@ -151,8 +155,8 @@ static leat_type row_of_int_and_text(leat_arena *arena)
     return row;
 }
 
-static void add_stream(fixture *f, const char *name, const char *const *names, const leat_type *types, uint32_t count, int32_t rowtime,
-                       bool bounded, bool has_watermark)
+static void add_stream(fixture *f, const char *name, const char *const *names, const leat_type *types, uint32_t count,
+                       int32_t rowtime, bool bounded, bool has_watermark)
 {
     leat_schema *schema = leat_arena_new(&f->arena, leat_schema);
     leat_field *fields = leat_arena_array(&f->arena, leat_field, count);
@@ -161,7 +165,8 @@ static void add_stream(fixture *f, const char *name, const char *const *names, c
         fields[i] = (leat_field){leat_slice_text(names[i]), types[i]};
     *schema = (leat_schema){.count = count, .fields = fields, .rowtime = rowtime, .proctime = -1};
     outputs[0] = schema;
-    leat_plan_node node = {.kind = LEAT_NODE_SOURCE, .rule = UINT32_MAX, .label = name, .output_count = 1, .outputs = outputs};
+    leat_plan_node node = {
+        .kind = LEAT_NODE_SOURCE, .rule = UINT32_MAX, .label = name, .output_count = 1, .outputs = outputs};
     leat_planner_stream stream = {.name = name, .schema = schema, .bounded = bounded, .has_watermark = has_watermark};
     stream.node = leat_planner_add_node(f->planner, &node);
     leat_planner_add_stream(f->planner, &stream);
@@ -169,11 +174,19 @@ static void add_stream(fixture *f, const char *name, const char *const *names, c
 
 static void add_streams(fixture *f)
 {
-    leat_type text = leat_type_of(LEAT_KIND_STRING), number = leat_type_of(LEAT_KIND_DOUBLE), integer = leat_type_of(LEAT_KIND_INT);
+    leat_type text = leat_type_of(LEAT_KIND_STRING), number = leat_type_of(LEAT_KIND_DOUBLE),
+              integer = leat_type_of(LEAT_KIND_INT);
     leat_type instant = timestamp_type(LEAT_KIND_TIMESTAMP_LTZ), timestamp = timestamp_type(LEAT_KIND_TIMESTAMP);
     const char *lines[] = {"line", "reading", "n", "big", "price", "ok", "info", "tags", "ts"};
-    leat_type line_types[] = {text, number, integer, leat_type_of(LEAT_KIND_BIGINT), leat_type_decimal(10, 2),
-                              leat_type_of(LEAT_KIND_BOOLEAN), row_of_int_and_text(&f->arena), leat_type_array(&f->arena, text), timestamp};
+    leat_type line_types[] = {text,
+                              number,
+                              integer,
+                              leat_type_of(LEAT_KIND_BIGINT),
+                              leat_type_decimal(10, 2),
+                              leat_type_of(LEAT_KIND_BOOLEAN),
+                              row_of_int_and_text(&f->arena),
+                              leat_type_array(&f->arena, text),
+                              timestamp};
     const char *boiler[] = {"unit", "temperature", "pressure", "source", "ts"};
     leat_type boiler_types[] = {integer, number, integer, text, instant};
     const char *rejected[] = {"payload", "reason", "ts"};
@@ -228,8 +241,9 @@ static void print_schema(leat_writer *out, const leat_schema *schema)
     char type[LEAT_TYPE_TEXT];
     leat_write_text(out, "(");
     for (uint32_t i = 0; i < schema->count; i++)
-        leat_write_format(out, "%s%.*s %s%s", i ? ", " : "", (int)schema->fields[i].name.size, schema->fields[i].name.data,
-                          leat_type_print(schema->fields[i].type, type), schema->rowtime == (int32_t)i ? " ROWTIME" : "");
+        leat_write_format(out, "%s%.*s %s%s", i ? ", " : "", (int)schema->fields[i].name.size,
+                          schema->fields[i].name.data, leat_type_print(schema->fields[i].type, type),
+                          schema->rowtime == (int32_t)i ? " ROWTIME" : "");
     leat_write_format(out, ")%s", changelogs[schema->changelog]);
 }
 
@@ -238,14 +252,16 @@ static void print_inputs(leat_writer *out, const leat_plan_node *node, const lea
     static const char *const exchanges[] = {"forward", "key", "global", "rebalance", "broadcast"};
     for (uint32_t i = 0; i < node->input_count; i++) {
         const leat_plan_input *input = &node->inputs[i];
-        leat_write_format(out, "%s%s", i ? " + " : " <- ", nodes[input->node].kind == LEAT_NODE_SOURCE ? nodes[input->node].label : "");
+        leat_write_format(out, "%s%s", i ? " + " : " <- ",
+                          nodes[input->node].kind == LEAT_NODE_SOURCE ? nodes[input->node].label : "");
         if (nodes[input->node].kind != LEAT_NODE_SOURCE)
             leat_write_format(out, "%s", nodes[input->node].uid);
         if (input->output)
             leat_write_format(out, ":%u", input->output);
         leat_write_format(out, " %s", exchanges[input->exchange]);
         for (uint32_t k = 0; k < input->key_count; k++)
-            leat_write_format(out, "%s%.*s", k ? "," : "(", (int)node->port_schemas[input->port]->fields[input->key_columns[k]].name.size,
+            leat_write_format(out, "%s%.*s", k ? "," : "(",
+                              (int)node->port_schemas[input->port]->fields[input->key_columns[k]].name.size,
                               node->port_schemas[input->port]->fields[input->key_columns[k]].name.data);
         leat_write_text(out, input->key_count ? ")" : "");
     }

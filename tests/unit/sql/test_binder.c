@@ -122,8 +122,10 @@ static void watermark_expressions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(types_of_expressions), cmocka_unit_test(refusals_at_their_places),
-        cmocka_unit_test(readers_of_failed_streams_are_silent), cmocka_unit_test(errors_are_bounded),
+        cmocka_unit_test(types_of_expressions),
+        cmocka_unit_test(refusals_at_their_places),
+        cmocka_unit_test(readers_of_failed_streams_are_silent),
+        cmocka_unit_test(errors_are_bounded),
         cmocka_unit_test(watermark_expressions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,11 @@
 
 static const struct {
     const char *sql, *plan;
-} plans[] = {
+} plans[] =
+    {
 #include "tests/unit/sql/golden_plans.inc"
-}, late[] = {
+},
+  late[] = {
 #include "tests/unit/sql/golden_late.inc"
 };
 
@@ -62,8 +64,8 @@ static const char *plan_with_late(fixture *f, const char *sql)
         return leat_arena_format(&f->arena, "!! %s", print_errors(f));
     const char *text = print_plan(f);
     assert_int_not_equal(f->result.late_node, UINT32_MAX);
-    return leat_arena_format(&f->arena, "%s\nlate: %s:%u", text, leat_planner_nodes(f->planner, &count)[f->result.late_node].uid,
-                             f->result.late_output);
+    return leat_arena_format(&f->arena, "%s\nlate: %s:%u", text,
+                             leat_planner_nodes(f->planner, &count)[f->result.late_node].uid, f->result.late_output);
 }
 
 static void golden_late(void **state)
@@ -117,7 +119,8 @@ static void window_parameters(void **state)
     fixture f;
     fixture_init(&f);
     f.request.allowed_lateness_ms = 5000;
-    planned(&f, "SELECT line, n, SUM(reading) AS s, COUNT(*) AS c FROM TABLE(HOP(TABLE lines, DESCRIPTOR(ts), INTERVAL '10' SECOND, "
+    planned(&f, "SELECT line, n, SUM(reading) AS s, COUNT(*) AS c FROM TABLE(HOP(TABLE lines, DESCRIPTOR(ts), INTERVAL "
+                "'10' SECOND, "
                 "INTERVAL '1' MINUTE, INTERVAL '3' SECOND)) GROUP BY n, window_end, line, window_start");
     const leat_window_aggregate_spec *spec = node_named(&f, "r/window_time-1")->spec;
     assert_int_equal(spec->window.kind, LEAT_WINDOW_HOP);
@@ -142,8 +145,10 @@ static void attached_window_parameters(void **state)
     (void)state;
     fixture f;
     fixture_init(&f);
-    planned(&f, "SELECT window_end, MAX(c) AS m FROM (SELECT window_start, window_end, unit, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE boiler, "
-                "DESCRIPTOR(ts), INTERVAL '1' DAY)) GROUP BY window_start, window_end, unit) GROUP BY window_start, window_end");
+    planned(&f, "SELECT window_end, MAX(c) AS m FROM (SELECT window_start, window_end, unit, COUNT(*) AS c FROM "
+                "TABLE(TUMBLE(TABLE boiler, "
+                "DESCRIPTOR(ts), INTERVAL '1' DAY)) GROUP BY window_start, window_end, unit) GROUP BY window_start, "
+                "window_end");
     const leat_window_aggregate_spec *spec = node_named(&f, "r/window_time-2")->spec;
     assert_int_equal(spec->window.kind, LEAT_WINDOW_TUMBLE);
     assert_int_equal(spec->window.size_ms, 1);
@@ -158,7 +163,8 @@ static void group_parameters(void **state)
     fixture f;
     fixture_init(&f);
     f.request.state_ttl_ms = 60000;
-    planned(&f, "SELECT line, SUM(c) AS s FROM (SELECT line, n, COUNT(*) AS c FROM lines GROUP BY line, n) GROUP BY line");
+    planned(&f,
+            "SELECT line, SUM(c) AS s FROM (SELECT line, n, COUNT(*) AS c FROM lines GROUP BY line, n) GROUP BY line");
     const leat_group_aggregate_spec *first = node_named(&f, "r/group_aggregate-1")->spec;
     const leat_group_aggregate_spec *second = node_named(&f, "r/group_aggregate-2")->spec;
     assert_int_equal(first->state_ttl_ms, 60000);
@@ -166,7 +172,8 @@ static void group_parameters(void **state)
     assert_false(first->input_retracts);
     assert_true(second->input_retracts);
     assert_true(second->emit_before);
-    assert_string_equal(node_named(&f, "r/group_aggregate-1")->state_bound, "every key, until 1m after its last change");
+    assert_string_equal(node_named(&f, "r/group_aggregate-1")->state_bound,
+                        "every key, until 1m after its last change");
     assert_int_equal(f.result.schema->changelog, LEAT_CHANGELOG_RETRACT);
     assert_int_equal(f.result.schema->key_count, 1);
     fixture_fini(&f);
@@ -230,10 +237,12 @@ static void rules_are_streams(void **state)
     fixture_init(&f);
     f.request.late_output = true;
     f.request.name = f.request.uid = "minutes";
-    planned(&f, "SELECT line, window_start, window_end, window_time, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE lines, DESCRIPTOR(ts), "
+    planned(&f, "SELECT line, window_start, window_end, window_time, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE lines, "
+                "DESCRIPTOR(ts), "
                 "INTERVAL '1' MINUTE)) GROUP BY line, window_start, window_end, window_time");
     f.request = (leat_rule_request){.rule = 1, .name = "hours", .uid = "hours"};
-    planned(&f, "SELECT line, SUM(c) AS c FROM TABLE(TUMBLE(TABLE (SELECT line, c, window_time AS t FROM minutes), DESCRIPTOR(t), "
+    planned(&f, "SELECT line, SUM(c) AS c FROM TABLE(TUMBLE(TABLE (SELECT line, c, window_time AS t FROM minutes), "
+                "DESCRIPTOR(t), "
                 "INTERVAL '1' HOUR)) GROUP BY line, window_start, window_end");
     f.request = (leat_rule_request){.rule = 2, .name = "all_lines", .uid = "all_lines"};
     planned(&f, "SELECT window_end, SUM(c) AS c FROM minutes GROUP BY window_start, window_end");
@@ -248,11 +257,14 @@ static void rules_are_streams(void **state)
     assert_string_equal(
         print_plan(&f),
         "minutes/window_time-1 [TUMBLE(ts, 1m) BY line: COUNT(*)] parallel <- lines key(line) {windows of 1m per key}\n"
-        "minutes/project-1 [line, window_start, window_end, window_time, COUNT(*) AS c] parallel <- minutes/window_time-1 forward\n"
+        "minutes/project-1 [line, window_start, window_end, window_time, COUNT(*) AS c] parallel <- "
+        "minutes/window_time-1 forward\n"
         "hours/project-1 [line, c, window_time AS t] parallel <- minutes/project-1 forward\n"
-        "hours/window_time-1 [TUMBLE(t, 1h) BY line: SUM(c)] parallel <- hours/project-1 key(line) {windows of 1h per key}\n"
+        "hours/window_time-1 [TUMBLE(t, 1h) BY line: SUM(c)] parallel <- hours/project-1 key(line) {windows of 1h per "
+        "key}\n"
         "hours/project-2 [line, SUM(c) AS c] parallel <- hours/window_time-1 forward\n"
-        "all_lines/window_time-1 [window of the input BY window_start, window_end: SUM(c)] parallel <- minutes/project-1 "
+        "all_lines/window_time-1 [window of the input BY window_start, window_end: SUM(c)] parallel <- "
+        "minutes/project-1 "
         "key(window_start,window_end) {windows that the input has open per key}\n"
         "all_lines/project-1 [window_end, SUM(c) AS c] parallel <- all_lines/window_time-1 forward\n"
         "too_late/project-1 [line, reading] parallel <- minutes/window_time-1:1 forward\n"
@@ -289,8 +301,8 @@ static void shared_views_do_not_multiply(void **state)
     uint32_t count;
     fixture_init(&f);
     for (int i = 1; i < 30; i++)
-        snprintf(sql + strlen(sql), sizeof sql - strlen(sql), "; CREATE VIEW v%d AS SELECT unit FROM v%d UNION ALL SELECT unit FROM v%d",
-                 i, i - 1, i - 1);
+        snprintf(sql + strlen(sql), sizeof sql - strlen(sql),
+                 "; CREATE VIEW v%d AS SELECT unit FROM v%d UNION ALL SELECT unit FROM v%d", i, i - 1, i - 1);
     strcat(sql, "; SELECT unit FROM v29");
     planned(&f, sql);
     leat_planner_nodes(f.planner, &count);
@@ -321,7 +333,8 @@ static void tables_of_a_script(void **state)
     leat_sql_script *script;
     const leat_planner_table *tables;
     fixture_init(&f);
-    const char *sql = "CREATE VIEW v AS SELECT * FROM a; WITH w AS (SELECT * FROM v, b) SELECT * FROM w JOIN r.late ON EXISTS (SELECT 1 FROM c) "
+    const char *sql = "CREATE VIEW v AS SELECT * FROM a; WITH w AS (SELECT * FROM v, b) SELECT * FROM w JOIN r.late ON "
+                      "EXISTS (SELECT 1 FROM c) "
                       "WHERE x IN (SELECT y FROM TABLE(TUMBLE(TABLE d, DESCRIPTOR(ts), INTERVAL '1' DAY))) UNION ALL "
                       "SELECT * FROM f(r => TABLE (SELECT * FROM e), s => TABLE a)";
     assert_int_equal(leat_sql_parse_statements(&f.arena, leat_slice_text(sql), &script, &f.diagnostics), LEAT_OK);
