@@ -96,49 +96,6 @@ class DiskFull(unittest.TestCase):
         collector.close()
         print(f"mqtt: {count} messages, 0 lost, {len(collector.messages) - count} sent again", file=sys.stderr)
 
-    def test_somebody_else_fills_the_disk(self):
-        collector = Collector(self.broker.port, "up")
-        source = f'{{ driver: mqtt, url: "mqtt://127.0.0.1:{self.broker.port}", topic: in, qos: 2, reconnect_min: 100ms, reconnect_max: 500ms, fields: {{ n: int, pad: string }} }}'
-        agent = self.agent(source, self.broker.port, ", out")
-        agent.until_connected()
-        publisher = Publisher(self.broker.port)
-        count = 0
-
-        def publish(more, wait=True):
-            nonlocal count
-            for _ in range(more):
-                publisher.send("in", {"n": count, "pad": PAD}, wait=wait and count % 200 == 199)
-                count += 1
-
-        publish(500)
-        agent.until(lambda: len(self.numbers(collector)) >= 400, "the first results")
-        foreign = self.state / "foreign"
-        with open(foreign, "wb") as file:
-            try:
-                while True:
-                    file.write(bytes(65536))
-                    file.flush()
-            except OSError:
-                pass
-        try:
-            file.close()
-        except OSError:
-            pass
-        publish(9000)
-        agent.until(lambda: "intake is held back" in agent.text() or "no room for a checkpoint" in agent.text(), "it says that the disk is full")
-        self.assertTrue(agent.runs(), agent.text())
-        foreign.unlink()
-        publish(500)
-        agent.until(lambda: len(self.numbers(collector)) >= count, "everything, by itself", 90)
-        self.assertEqual(self.numbers(collector), list(range(count)))
-        agent.until(lambda: len(whole_lines(self.folder / "out.jsonl")) >= count, "the file too")
-        self.assertEqual([row["n"] for row in whole_lines(self.folder / "out.jsonl")], list(range(count)))
-        self.assertEqual(agent.status()["ledger"], [])
-        self.assertEqual(agent.stop(), 0, agent.text()[-2000:])
-        said = [line for line in agent.text().splitlines() if "<4>" in line]
-        print(f"foreign file: {count} messages, 0 lost; {len(said)} warnings", file=sys.stderr)
-        collector.close()
-
 
 if __name__ == "__main__":
     unittest.main()
