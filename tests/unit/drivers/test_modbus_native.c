@@ -59,7 +59,7 @@ static void server_start(server *self, char *mode, char *argument)
 {
     char script[512];
     const char *source = getenv("LEAT_SOURCE");
-    snprintf(script, sizeof script, "%s/tests/support/modbus_server.py", source ? source : "/work/main");
+    snprintf(script, sizeof script, "%s/tests/support/modbus_server.py", source ? source : ".");
     char *arguments[] = {"/usr/bin/python3", script, mode, argument, NULL};
     int in[2], out[2];
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
