@@ -418,8 +418,10 @@ static void too_many_descriptors(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     more = limit;
     more.rlim_cur = more.rlim_max < 2000 ? more.rlim_max : 2000;
-    if (more.rlim_cur < 1100 || setrlimit(RLIMIT_NOFILE, &more) != 0)
+    if (more.rlim_cur < 1100 || setrlimit(RLIMIT_NOFILE, &more) != 0) {
+        print_message("left out: this machine does not let a process open 1,100 descriptors\n");
         skip();
+    }
     prepare_tcp(&self, 1);
     field(&self, "a", LEAT_MODBUS_HOLDING, 5, LEAT_MODBUS_AUTO);
     static int opened[1100];

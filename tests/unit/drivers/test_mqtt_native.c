@@ -614,8 +614,10 @@ static void test_library_entry(void **state)
     char path[512];
     const char *folder = getenv("LEAT_DRIVERS"), *build = getenv("LEAT_BUILD");
     snprintf(path, sizeof path, "%s%s/leat_mqtt.so", folder ? folder : build ? build : "", folder ? "" : "/drivers");
-    if (access(path, R_OK) != 0)
+    if (!folder && !build) {
+        print_message("left out: neither LEAT_DRIVERS nor LEAT_BUILD tells where leat_mqtt.so was built\n");
         skip();
+    }
     void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
     if (!library)
         fail_msg("%s", dlerror());

@@ -350,10 +350,8 @@ static void test_days_of_a_zone(void **state)
     fixture_begin(&f, tumble(86400000), "COUNT(*) SUM(v)", false);
     leat_zone *zone;
     leat_error error;
-    if (leat_zone_open(env_test_env(f.env), &f.arena, "America/New_York", &zone, &error) != LEAT_OK) {
-        fixture_end(&f);
-        skip();
-    }
+    // ./dev installs tzdata: without it this is a failure, not a case to leave out.
+    assert_int_equal(leat_zone_open(env_test_env(f.env), &f.arena, "America/New_York", &zone, &error), LEAT_OK);
     f.spec.window.zone = zone;
     f.spec.window.time_column = -1;
     f.setup.outputs[0] =
@@ -379,10 +377,8 @@ static void test_hours_of_a_zone(void **state)
     fixture_begin(&f, tumble(3600000), "COUNT(*) SUM(v)", false);
     leat_zone *zone;
     leat_error error;
-    if (leat_zone_open(env_test_env(f.env), &f.arena, "America/New_York", &zone, &error) != LEAT_OK) {
-        fixture_end(&f);
-        skip();
-    }
+    // ./dev installs tzdata: without it this is a failure, not a case to leave out.
+    assert_int_equal(leat_zone_open(env_test_env(f.env), &f.arena, "America/New_York", &zone, &error), LEAT_OK);
     f.spec.window.zone = zone;
     f.spec.window.time_column = -1;
     f.setup.outputs[0] =
