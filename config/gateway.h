@@ -65,12 +65,35 @@ typedef struct detection {
     detection_parameter parameters[PARAMETERS_MAX];
 } detection;
 
+// A form of rule beside `sql` and `detect`: a key of the rule whose value says what to compute. Adding one: config/NAME.c with
+// a gateway_form, its line in rule.c, config/sql/planner_NAME.c with the nodes. Further streams (late rows, timeouts, splits) are
+// rule->late and rule->outputs of the planner: RULE.NAME in other rules, and `late_to` or `outputs: {NAME: SINK}` in this one.
+struct gateway;
+struct gateway_rule;
+typedef struct gateway_form {
+    const char *key;
+    // Into the arena, texts through gateway_text; NULL after reporting.
+    const leat_rule_form *(*read)(struct gateway *g, struct gateway_rule *rule, const leat_yaml_node *value);
+    void (*manual)(leat_writer *out); // its section of the manual, Markdown
+} gateway_form;
+
+typedef struct gateway_text_place gateway_text_place;
+struct gateway_text_place { // texts of a form, each with what was found in it
+    const leat_yaml_node *node;
+    leat_rule_text text;
+    gateway_text_place *next;
+};
+
 typedef struct gateway_rule {
     leat_plan_rule plan;
     const leat_yaml_node *key, *value;
-    const leat_yaml_node *text;   // `sql`, or the detection's
-    const detection *detection;   // NULL: `sql`
-    const leat_yaml_node *detect; // the detection's name in the rule
+    const gateway_form *form; // NULL: `sql` or `detect`
+    const leat_rule_form *form_rule;
+    gateway_text_place *texts, *last_text;
+    const leat_yaml_node *outputs; // named outputs to sinks
+    const leat_yaml_node *text;    // `sql`, or the detection's
+    const detection *detection;    // NULL: `sql`
+    const leat_yaml_node *detect;  // the detection's name in the rule
     leat_text_list to, late_to;
     int64_t allowed_lateness_ms, state_ttl_ms;
     bool unbounded, failed, incomplete;
@@ -81,7 +104,8 @@ typedef struct gateway_rule {
     leat_rule_result result;
 } gateway_rule;
 
-typedef struct gateway {
+typedef struct gateway gateway;
+struct gateway {
     const leat_compile_options *options;
     leat_plan *plan;
     leat_arena *arena; // the plan's
@@ -97,7 +121,7 @@ typedef struct gateway {
     const leat_yaml_node *own_detections; // `detections:`
     uint32_t detection_count, detection_capacity;
     detection **detections; // read so far
-} gateway;
+};
 
 // "sources", "rules": the mapping at a key of the file; NULL when absent or no mapping (reported).
 const leat_yaml_node *gateway_section(gateway *g, const char *name);
@@ -136,6 +160,10 @@ void gateway_finish_sinks(gateway *g);
 extern const leat_settings gateway_rule_settings;
 void gateway_read_rules(gateway *g);
 void gateway_plan_rules(gateway *g);
+// A text of a form: an SQL expression, or with `name` a stream or column. Errors in it, also those found while planning, are
+// reported at the node when the rule is done. NULL after reporting that the node is no text.
+const leat_rule_text *gateway_expression(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key);
+const leat_rule_text *gateway_name(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key);
 // order.c: rules in an order in which what a rule reads comes first; cycles are reported and fail.
 void gateway_order_rules(gateway *g, uint32_t *out_order);
 // detections.c

@@ -17,21 +17,33 @@ static leat_slice before_dot(leat_slice name)
     return dot ? leat_slice_of(name.data, (size_t)(dot - name.data)) : name;
 }
 
-// Marks what the script reads of other rules.
+// Marks that the rule reads a stream, which may be another rule's.
+static void depend_on(gateway *g, gateway_rule *rule, leat_slice stream)
+{
+    leat_slice owner = before_dot(stream);
+    int found = find_rule(g, owner);
+    if (found < 0)
+        return;
+    rule->dependencies[rule->dependency_count++] = (uint32_t)found;
+    leat_slice output = leat_slice_of(stream.data + owner.size, stream.size - owner.size);
+    g->rules[found].late_read |= leat_slice_is(output, ".late");
+}
+
 static void depend(gateway *g, gateway_rule *rule, const leat_sql_script *script)
 {
     const leat_planner_table *tables;
     uint32_t count = leat_planner_tables(g->arena, script, &tables);
     rule->dependencies = leat_arena_array(g->arena, uint32_t, count + 1);
-    for (uint32_t i = 0; i < count; i++) {
-        leat_slice owner = before_dot(tables[i].name);
-        int found = find_rule(g, owner);
-        if (found < 0)
-            continue;
-        rule->dependencies[rule->dependency_count++] = (uint32_t)found;
-        bool late = owner.size < tables[i].name.size && !strcmp(tables[i].name.data + owner.size, ".late");
-        g->rules[found].late_read |= late;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        depend_on(g, rule, tables[i].name);
+}
+
+static void depend_of_form(gateway *g, gateway_rule *rule)
+{
+    const leat_rule_form *form = rule->form_rule;
+    rule->dependencies = leat_arena_array(g->arena, uint32_t, form->stream_count + 1);
+    for (uint32_t i = 0; i < form->stream_count; i++)
+        depend_on(g, rule, form->streams[i]);
 }
 
 static void find_dependencies(gateway *g, gateway_rule *rule)
@@ -39,6 +51,8 @@ static void find_dependencies(gateway *g, gateway_rule *rule)
     leat_sql_diagnostics *ignored = leat_arena_new(g->arena, leat_sql_diagnostics);
     leat_sql_script *script = NULL;
     uint32_t errors = g->report.diagnostics->error_count;
+    if (rule->form_rule)
+        depend_of_form(g, rule);
     if (!rule->text || rule->failed)
         return;
     if (rule->detection)

@@ -30,6 +30,11 @@ static const leat_setting table[] = {
 };
 const leat_settings gateway_rule_settings = {table, sizeof table / sizeof *table, sizeof(rule_settings)};
 
+// Forms of rules beside sql and detect, in the order of the manual.
+static const gateway_form *const forms[] = {
+    NULL,
+};
+
 static const struct {
     const char *key, *instead;
 } not_yet[] = {
@@ -39,17 +44,20 @@ static const struct {
     {"window", "use TUMBLE, HOP, CUMULATE or SESSION in sql"},
     {"join", "use a process function with two tables"},
 };
-enum { NOT_YET = sizeof not_yet / sizeof *not_yet };
+enum { NOT_YET = sizeof not_yet / sizeof *not_yet, FORMS = sizeof forms / sizeof *forms };
 
 // ---- reading
 
 static void check_keys(gateway *g, gateway_rule *rule)
 {
-    const char *others[PARAMETERS_MAX + NOT_YET + 4];
+    const char *others[PARAMETERS_MAX + NOT_YET + FORMS + 6];
     const leat_settings *tables[] = {&gateway_rule_settings};
     uint32_t count = 0;
     others[count++] = "sql";
     others[count++] = "detect";
+    others[count++] = "outputs";
+    for (uint32_t i = 0; forms[i]; i++)
+        others[count++] = forms[i]->key;
     for (size_t i = 0; i < NOT_YET; i++)
         if (leat_yaml_find(rule->value, not_yet[i].key)) // known, so that it is refused once; never suggested
             others[count++] = not_yet[i].key;
@@ -107,15 +115,81 @@ static bool read_sql(gateway *g, gateway_rule *rule, const leat_yaml_node *sql)
     return false;
 }
 
+// ---- texts of forms
+
+static const leat_rule_text *text_add(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key,
+                                      const char *wanted)
+{
+    if (node->kind != LEAT_YAML_SCALAR || leat_yaml_is_null(node) || !node->text.size) {
+        leat_report_error(&g->report, node, "key '%s': expected %s, found %s", key, wanted, leat_yaml_kind_text(node));
+        return NULL;
+    }
+    gateway_text_place *place = leat_arena_new(g->arena, gateway_text_place);
+    place->node = node;
+    place->text.text = node->text;
+    place->text.diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics);
+    *(rule->texts ? &rule->last_text->next : &rule->texts) = place;
+    rule->last_text = place;
+    return &place->text;
+}
+
+const leat_rule_text *gateway_name(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key)
+{
+    return text_add(g, rule, node, key, "a name");
+}
+
+const leat_rule_text *gateway_expression(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key)
+{
+    leat_rule_text *text = (leat_rule_text *)text_add(g, rule, node, key, "an expression");
+    leat_sql_expr *expr = NULL;
+    if (text && leat_sql_parse_expression(g->arena, text->text, 0, &expr, text->diagnostics) == LEAT_OK)
+        text->expr = expr;
+    return text;
+}
+
+static const gateway_form *find_form(const gateway_rule *rule)
+{
+    for (uint32_t i = 0; forms[i]; i++)
+        if (leat_yaml_find(rule->value, forms[i]->key))
+            return forms[i];
+    return NULL;
+}
+
+static bool excluded(gateway *g, const gateway_rule *rule, const char *key)
+{
+    for (uint32_t i = 0; forms[i]; i++) {
+        const leat_yaml_node *other = leat_yaml_find(rule->value, forms[i]->key);
+        if (!other || !strcmp(forms[i]->key, key))
+            continue;
+        leat_report_error(&g->report, other, "'%s' and '%s' exclude each other", key, forms[i]->key);
+        return true;
+    }
+    return false;
+}
+
+static bool read_form(gateway *g, gateway_rule *rule)
+{
+    rule->plan.kind = rule->form->key;
+    if (excluded(g, rule, rule->form->key))
+        return false;
+    rule->form_rule = rule->form->read(g, rule, leat_yaml_find(rule->value, rule->form->key));
+    return rule->form_rule != NULL;
+}
+
 static bool read_text(gateway *g, gateway_rule *rule)
 {
     const leat_yaml_node *sql = leat_yaml_find(rule->value, "sql");
     rule->detect = leat_yaml_find(rule->value, "detect");
     rule->plan.kind = "";
+    rule->form = find_form(rule);
     if (sql && rule->detect) {
         leat_report_error(&g->report, rule->detect, "'sql' and 'detect' exclude each other");
         return false;
     }
+    if (rule->form && (sql || rule->detect))
+        return !excluded(g, rule, sql ? "sql" : "detect");
+    if (rule->form)
+        return read_form(g, rule);
     if (sql)
         return read_sql(g, rule, sql);
     if (rule->detect)
@@ -168,6 +242,7 @@ static bool read_rule(gateway *g, gateway_rule *rule)
     leat_settings_read(&g->reader, &gateway_rule_settings, rule->value, rule->key, settings);
     take_settings(g, rule, settings);
     refuse_not_yet(g, rule);
+    rule->outputs = leat_yaml_find(rule->value, "outputs");
     bool text = read_text(g, rule);
     check_keys(g, rule);
     check_uid(g, rule);
@@ -239,6 +314,10 @@ static leat_sql_script *script_of(gateway *g, gateway_rule *rule, leat_sql_diagn
 
 static void report(gateway *g, const gateway_rule *rule, const leat_sql_diagnostics *diagnostics)
 {
+    for (const gateway_text_place *place = rule->texts; place; place = place->next)
+        gateway_report_sql(g, place->node, place->text.diagnostics);
+    if (rule->form_rule)
+        return;
     if (rule->detection)
         gateway_report_detection(g, rule, diagnostics);
     else
@@ -254,29 +333,41 @@ static void explain_failure(gateway *g, const gateway_rule *rule, const leat_sql
         leat_report_error(&g->report, rule->key, "the rule could not be planned");
 }
 
-static void plan_rule(gateway *g, uint32_t index)
+// A text that did not parse fails its rule even where the planner never looked at it.
+static bool texts_parsed(const gateway_rule *rule)
+{
+    for (const gateway_text_place *place = rule->texts; place; place = place->next)
+        if (place->text.diagnostics->count)
+            return false;
+    return true;
+}
+
+static void plan_one(gateway *g, uint32_t index)
 {
     gateway_rule *rule = &g->rules[index];
     leat_sql_diagnostics *diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics);
     uint32_t errors = g->report.diagnostics->error_count;
-    leat_sql_script *script = script_of(g, rule, diagnostics);
+    leat_sql_script *script = rule->form_rule ? NULL : script_of(g, rule, diagnostics);
     leat_rule_request request = {.rule = index,
                                  .name = rule->plan.name,
                                  .uid = rule->plan.uid,
                                  .script = script,
+                                 .form = rule->form_rule,
                                  .allowed_lateness_ms = rule->allowed_lateness_ms,
                                  .late_output = rule->late_to.count || rule->late_read,
                                  .state_ttl_ms = rule->state_ttl_ms,
                                  .unbounded = rule->unbounded};
-    if (!script)
+    if (!script && !rule->form_rule)
         leat_planner_add_failed(g->planner, rule->plan.name);
-    rule->failed = !script || leat_planner_rule(g->planner, &request, &rule->result, diagnostics) != LEAT_OK;
+    rule->failed =
+        (!script && !rule->form_rule) || leat_planner_rule(g->planner, &request, &rule->result, diagnostics) != LEAT_OK;
+    rule->failed |= !texts_parsed(rule);
     if (rule->failed) {
         leat_planner_add_failed(g->planner, leat_arena_format(g->arena, "%s.late", rule->plan.name));
         explain_failure(g, rule, diagnostics, errors);
         return;
     }
-    rule->plan.text = leat_sql_print(g->arena, script).data;
+    rule->plan.text = script ? leat_sql_print(g->arena, script).data : rule->form_rule->summary;
     rule->plan.node = rule->result.node;
     rule->plan.output = rule->result.output;
     rule->plan.schema = rule->result.schema;
@@ -288,6 +379,81 @@ static void add_failed(gateway *g, const char *name)
 {
     leat_planner_add_failed(g->planner, name);
     leat_planner_add_failed(g->planner, leat_arena_format(g->arena, "%s.late", name));
+}
+
+// ---- outputs: {hot: alarms, cold: [log, alarms]}
+
+static const leat_rule_output *find_output(const gateway_rule *rule, leat_slice name)
+{
+    for (uint32_t i = 0; i < rule->result.output_count; i++)
+        if (leat_slice_is(name, rule->result.outputs[i].name))
+            return &rule->result.outputs[i];
+    return NULL;
+}
+
+static void output_unknown(gateway *g, const gateway_rule *rule, const leat_yaml_node *key)
+{
+    leat_slice names[LEAT_PLANNER_OUTPUTS];
+    uint32_t count = 0;
+    char hint[128];
+    for (uint32_t i = 0; i < rule->result.output_count; i++)
+        names[count++] = leat_slice_text(rule->result.outputs[i].name);
+    if (count)
+        leat_report_error(&g->report, key, "the rule has no output '%.60s'%s", key->text.data,
+                          leat_suggest_text(key->text, names, count, hint));
+    else
+        leat_report_error(&g->report, key, "the rule has no output '%.60s': it has its results only", key->text.data);
+}
+
+static bool sink_names(gateway *g, const leat_yaml_node *node, leat_text_list *out_names)
+{
+    uint32_t count = node->kind == LEAT_YAML_SEQUENCE ? node->count : 1;
+    const char **names = leat_arena_array(g->arena, const char *, count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        const leat_yaml_node *item = node->kind == LEAT_YAML_SEQUENCE ? node->items[i] : node;
+        if (item->kind != LEAT_YAML_SCALAR || leat_yaml_is_null(item)) {
+            leat_report_error(&g->report, item, "key 'outputs': expected the name of a sink, found %s",
+                              leat_yaml_kind_text(item));
+            return false;
+        }
+        names[i] = item->text.data;
+    }
+    *out_names = (leat_text_list){names, count};
+    return true;
+}
+
+static void feed_output(gateway *g, uint32_t index, const leat_yaml_node *key, const leat_yaml_node *value)
+{
+    gateway_rule *rule = &g->rules[index];
+    leat_text_list names;
+    if (!sink_names(g, value, &names))
+        return;
+    const leat_rule_output *output = rule->failed ? NULL : find_output(rule, key->text);
+    if (!output && !rule->failed)
+        output_unknown(g, rule, key);
+    gateway_feed feed = {.stream = leat_arena_format(g->arena, "%s.%s", rule->plan.name, key->text.data),
+                         .failed = !output};
+    if (output)
+        feed.input = (leat_plan_sink_input){.node = output->node,
+                                            .output = output->output,
+                                            .rule = index,
+                                            .output_name = output->name,
+                                            .schema = output->schema};
+    gateway_feed_sink(g, &names, value, &feed);
+}
+
+static void feed_outputs(gateway *g, uint32_t index)
+{
+    const leat_yaml_node *outputs = g->rules[index].outputs;
+    if (!outputs)
+        return;
+    if (outputs->kind != LEAT_YAML_MAPPING) {
+        leat_report_error(&g->report, outputs, "key 'outputs': expected OUTPUT: SINK, found %s",
+                          leat_yaml_kind_text(outputs));
+        return;
+    }
+    for (uint32_t i = 0; i < outputs->count; i++)
+        feed_output(g, index, outputs->pairs[i].key, outputs->pairs[i].value);
 }
 
 static void feed_sinks(gateway *g, uint32_t index)
@@ -305,6 +471,10 @@ static void feed_sinks(gateway *g, uint32_t index)
                                         .output_name = "late",
                                         .schema = rule->result.late_schema};
     gateway_feed_sink(g, &rule->late_to, leat_yaml_find(rule->value, "late_to"), &feed);
+    if (rule->form_rule && rule->late_to.count && !rule->failed && !late)
+        leat_report_error(&g->report, leat_yaml_find(rule->value, "late_to"),
+                          "`late_to` is set, but nothing in this rule drops late rows");
+    feed_outputs(g, index);
 }
 
 void gateway_plan_rules(gateway *g)
@@ -317,7 +487,7 @@ void gateway_plan_rules(gateway *g)
         if (rule->failed)
             add_failed(g, rule->plan.name);
         else
-            plan_rule(g, order[i]);
+            plan_one(g, order[i]);
     }
     for (uint32_t i = 0; i < g->rule_count; i++) {
         leat_report_context(&g->report, "rule '%.60s'", g->rules[i].plan.name);

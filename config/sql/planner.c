@@ -142,6 +142,12 @@ static bool plan_script(plan_rule *rule, relation *out)
     return planned && !rule->failed && check_lateness(rule, query) && own_node(rule, out, query->span);
 }
 
+static bool plan_form(plan_rule *rule, relation *out)
+{
+    const leat_rule_form *form = rule->request->form;
+    return form->plan(rule, form, out) && !rule->failed && own_node(rule, out, (leat_sql_span){0});
+}
+
 static void fill_result(const plan_rule *rule, const relation *rows, leat_rule_result *out_result)
 {
     bool outputs_used = rule->output_count > 0;
@@ -216,7 +222,7 @@ leat_code leat_planner_rule(leat_planner *planner, const leat_rule_request *requ
     relation rows;
     uint32_t first_error = diagnostics->count;
     rule_init(&rule, planner, request, diagnostics);
-    if (!plan_script(&rule, &rows)) {
+    if (!(request->form ? plan_form(&rule, &rows) : plan_script(&rule, &rows))) {
         planner->node_count = rule.first_node;
         sort_errors(diagnostics, first_error);
         *out_result = (leat_rule_result){.late_node = UINT32_MAX, .reads_failed = rule.reads_failed};

@@ -63,15 +63,37 @@ uint32_t leat_planner_tables(leat_arena *arena, const leat_sql_script *script, c
 
 // ---- rules
 
+// One text of a rule that is not SQL as a whole: an expression, or a name, with the diagnostics of its place.
+typedef struct leat_rule_text {
+    leat_slice text;
+    const leat_sql_expr *expr; // NULL: a name, or it did not parse (then diagnosed)
+    leat_sql_diagnostics *diagnostics;
+} leat_rule_text;
+
+// A rule in a form of its own (`pattern`, `window`, `join`): read by config/NAME.c, planned by config/sql/planner_NAME.c. First
+// member of the form's struct, which lives in the arena.
+struct plan_rule;
+struct relation;
+typedef struct leat_rule_form leat_rule_form;
+struct leat_rule_form {
+    // Makes the nodes (planner_state.h); false after a diagnostic in one of the form's texts. Sets rule->late and rule->outputs
+    // where it has further streams.
+    bool (*plan)(struct plan_rule *rule, const leat_rule_form *form, struct relation *out);
+    uint32_t stream_count; // that it reads
+    const leat_slice *streams;
+    const char *summary; // for explain, in place of the SQL text
+};
+
 typedef struct leat_rule_request {
     uint32_t rule;    // index into the plan's rules
     const char *name; // terminated, lives in the arena
     const char *uid;
-    const leat_sql_script *script; // parameters bound
-    int64_t allowed_lateness_ms;   // of all its window aggregations; > 0 without one is an error
-    bool late_output;              // `late_to` is set or RULE.late is read: late rows of its first window aggregation
-    int64_t state_ttl_ms;          // 0: none
-    bool unbounded;                // `unbounded: true`: state without a bound is meant
+    const leat_sql_script *script; // parameters bound; NULL: `form`
+    const leat_rule_form *form;
+    int64_t allowed_lateness_ms; // of all its window aggregations; > 0 without one is an error
+    bool late_output;            // `late_to` is set or RULE.late is read: late rows of its first window aggregation
+    int64_t state_ttl_ms;        // 0: none
+    bool unbounded;              // `unbounded: true`: state without a bound is meant
 } leat_rule_request;
 
 typedef struct leat_rule_output {

@@ -66,11 +66,13 @@ bool plan_match_arguments(plan_rule *rule, const leat_sql_expr *call, const char
 
 // ---- tables
 
-static void source_of(const relation *rows, leat_slice alias, const leat_sql_path *path, plan_source *out)
+static void source_of(const plan_rule *rule, const relation *rows, leat_slice alias, const leat_sql_path *path,
+                      plan_source *out)
 {
+    leat_sql_scope_table *table = leat_arena_new(rule->arena, leat_sql_scope_table);
+    *table = (leat_sql_scope_table){.alias = alias, .path = path, .schema = rows->schema};
     out->relation = *rows;
-    out->table = (leat_sql_scope_table){.alias = alias, .path = path, .schema = rows->schema};
-    out->scope = (leat_sql_scope){&out->table, 1};
+    out->scope = (leat_sql_scope){table, 1};
 }
 
 bool plan_table_argument(plan_rule *rule, plan_name *names, const leat_sql_expr *argument, plan_source *out)
@@ -90,7 +92,7 @@ bool plan_table_argument(plan_rule *rule, plan_name *names, const leat_sql_expr 
     if (!planned || !plan_materialize(rule, &found, &rows))
         return false;
     bool named = !argument->table.query;
-    source_of(&rows, named ? path->parts[path->count - 1].text : (leat_slice){0}, named ? path : NULL, out);
+    source_of(rule, &rows, named ? path->parts[path->count - 1].text : (leat_slice){0}, named ? path : NULL, out);
     return true;
 }
 

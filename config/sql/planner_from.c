@@ -197,8 +197,9 @@ bool plan_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref *tabl
     if (!plan_rows_of(rule, names, table, &out->relation) || !rename_columns(rule, &table->columns, &out->relation))
         return false;
     bool named = table->kind == LEAT_SQL_TABLE_NAME && !leat_sql_name_present(&table->alias);
-    out->table = (leat_sql_scope_table){
+    leat_sql_scope_table *names_of = leat_arena_new(rule->arena, leat_sql_scope_table);
+    *names_of = (leat_sql_scope_table){
         .alias = table_alias(table), .path = named ? &table->table.path : NULL, .schema = out->relation.schema};
-    out->scope = (leat_sql_scope){&out->table, 1};
+    out->scope = (leat_sql_scope){names_of, 1};
     return true;
 }

@@ -336,7 +336,6 @@ bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *selec
     relation rows;
     if (!refuse_clauses(rule, select) || !plan_from(rule, names, select->from, &it.source))
         return false;
-    it.source.scope.tables = &it.source.table;
     if (!bind_clauses(&it) || !apply_where(&it))
         return false;
     plan_item *items = leat_arena_array(rule->arena, plan_item, it.item_count + 1);

@@ -61,7 +61,8 @@ struct leat_planner {
     uint32_t stream_count, stream_capacity;
 };
 
-typedef struct plan_rule {
+typedef struct plan_rule plan_rule;
+struct plan_rule {
     leat_planner *planner;
     leat_arena *arena;
     const leat_rule_request *request;
@@ -75,12 +76,12 @@ typedef struct plan_rule {
     uint32_t output_count; // of the process function whose rows came last
     leat_rule_output outputs[LEAT_PLANNER_OUTPUTS];
     bool failed, reads_failed;
-} plan_rule;
+};
 
-// FROM: rows, and the names by which its columns are known.
+// FROM: rows, and the tables by whose names its columns are known: one, or as many as a join has. Table t's column c is column
+// tables[t].first + c of the relation, which is input 0. The tables lie in the arena, so that a plan_source may be copied.
 typedef struct plan_source {
     relation relation;
-    leat_sql_scope_table table;
     leat_sql_scope scope;
 } plan_source;
 
@@ -88,6 +89,16 @@ typedef struct plan_source {
 
 void plan_error(plan_rule *rule, leat_sql_span span, const char *format, ...) LEAT_PRINTF(3, 4);
 void plan_binder_init(plan_rule *rule, const leat_sql_scope *scope, const char *clause, leat_sql_binder *out_binder);
+
+// ---- rules in a form of their own (planner_form.c)
+
+// From here on errors belong to this text. A text that did not parse gives false.
+bool plan_text_begin(plan_rule *rule, const leat_rule_text *text);
+leat_sql_span plan_text_span(const leat_rule_text *text); // all of it
+// The stream that a text names; its rows are made.
+bool plan_text_stream(plan_rule *rule, const leat_rule_text *text, relation *out);
+// A column of a schema that a text names; -1 after reporting.
+int plan_text_column(plan_rule *rule, const leat_rule_text *text, const leat_schema *schema);
 
 // ---- nodes (planner_node.c)
 
