@@ -40,8 +40,10 @@ static leat_code open_decoder(leat_json_format *self, leat_error *out_error)
     for (uint32_t i = 0; i < setup->field_count; i++)
         self->plans[i] = plan_of(&setup->fields[i]);
     leat_topic_columns_init(&self->topics, setup);
-    leat_json_shape_init(&self->shape, setup->arena, setup->field_count);
-    return leat_json_paths_build(self, out_error);
+    leat_code code = leat_json_paths_build(self, out_error);
+    if (code == LEAT_OK)
+        leat_json_shape_init(self, setup->arena, setup->field_count);
+    return code;
 }
 
 static leat_code leat_json_open(leat_format *format, const leat_format_setup *setup, leat_error *out_error)

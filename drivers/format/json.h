@@ -35,6 +35,7 @@ struct leat_json_node {
     uint32_t member_count, item_count;
     uint32_t *fields; // bound to this very place
     uint32_t field_count;
+    uint8_t bit; // of the shape
 };
 
 typedef enum leat_json_action {
@@ -56,27 +57,43 @@ typedef struct leat_json_misfit {
     const char *reason;
 } leat_json_misfit;
 
-// The text between the values of the last row, and where each value goes.
-enum { LEAT_JSON_SHAPE_SLOTS = 128, LEAT_JSON_SHAPE_BYTES = 8192 };
-typedef struct leat_json_slot {
-    uint32_t literal, size; // text before the value
-    int32_t field;          // -1: skipped
+// The texts between the values of rows, and where each value goes (json_shape.c).
+enum {
+    LEAT_JSON_SHAPE_NODES = 96,
+    LEAT_JSON_SHAPE_EDGES = 192,
+    LEAT_JSON_SHAPE_WORDS = 1024,
+    LEAT_JSON_SHAPE_PLACES = 64
+};
+typedef struct leat_json_shape_edge {
+    uint64_t places; // of declared paths that the text enters: a bit each
+    uint64_t last;   // bits of the last word that count
+    uint32_t literal, words, size;
+    uint16_t next; // edge of the same node; 0: none
+    uint16_t to;   // node; 0: the row ends
+} leat_json_shape_edge;
+typedef struct leat_json_shape_node {
+    const leat_json_node *object; // of skipped members: whose
+    int32_t field;                // -1: skipped
     uint32_t depth;
-} leat_json_slot;
+    uint16_t first; // edge
+} leat_json_shape_node;
 typedef struct leat_json_shape {
     bool valid, recording;
-    unsigned depth;  // around the row
-    uint32_t misses; // in a row
-    uint32_t pause;  // rows that do without
-    uint32_t slot_count;
-    uint32_t tail, tail_size;
-    leat_json_slot slots[LEAT_JSON_SHAPE_SLOTS];
-    uint32_t missing_count;
-    uint32_t *missing; // fields that the shape leaves NULL
-    char *text;        // LEAT_JSON_SHAPE_BYTES + 8
+    bool unusable;  // more places than bits
+    bool coarse;    // does not look into what is skipped
+    bool multiline; // some text has a line end
+    uint32_t pause; // rows that do without
+    uint32_t rests, fruitless, edges_before;
+    uint32_t node_count, edge_count, word_count, place_count;
+    uint64_t leaves; // places with columns
+    uint8_t *bits;   // per field: its place
+    leat_json_shape_node nodes[LEAT_JSON_SHAPE_NODES];
+    leat_json_shape_edge edges[LEAT_JSON_SHAPE_EDGES];
+    uint64_t *text; // LEAT_JSON_SHAPE_WORDS
     // -- while recording
     const char *cursor; // end of the last value
-    uint32_t text_size;
+    uint32_t from;      // its node
+    uint64_t opened;    // places since
 } leat_json_shape;
 
 typedef struct leat_json_format {
@@ -105,6 +122,7 @@ typedef struct leat_json_format {
     // What is read: the payload itself, or of one in lines a copy of some of them in the batch's memory, where texts may stay.
     const char *part, *part_end;
     size_t part_offset; // in the payload
+    bool line_open;     // scan.end is not the line's yet: leat_json_settle_line
     bool padded;        // the part is a copy, with LEAT_JSON_PADDING zeroes behind it
     bool sliced;        // some text refers to the part
     char reason[LEAT_REASON_TEXT];
@@ -121,14 +139,19 @@ leat_json_node *leat_json_member_find_prefix(const leat_json_node *node, leat_sl
 void leat_json_note_misfit(leat_json_format *self, uint32_t field, const char *begin, const char *end,
                            const char *reason);
 // -- json_shape.c
-void leat_json_shape_init(leat_json_shape *shape, leat_arena *arena, uint32_t field_count);
-// The row at p, when it looks like the remembered one; NULL: it does not (the row's columns may have been written).
-const char *leat_json_shape_match(leat_json_format *self, const char *p);
-void leat_json_shape_missed(leat_json_shape *shape);
+void leat_json_shape_init(leat_json_format *self, leat_arena *arena, uint32_t field_count); // after the paths
+// The row at p, when it is made of known texts; NULL: it is not (the row's columns may have been written).
+const char *leat_json_shape_match(leat_json_format *self, const char *p, unsigned depth);
+// Learning: record, then for each value in order shape_value (object: whose member, when skipped; NULL: no member) with the cursor
+// set to its end by the caller, then finish.
 void leat_json_shape_record(leat_json_shape *shape, const char *row, unsigned depth);
-void leat_json_shape_value(leat_json_shape *shape, const char *begin, int32_t field, unsigned depth);
+void leat_json_shape_value(leat_json_shape *shape, const char *begin, int32_t field, const leat_json_node *object,
+                           unsigned depth);
+void leat_json_shape_inner(leat_json_format *self, const char *p, const char *end, unsigned depth);
 void leat_json_shape_finish(leat_json_format *self, const char *end);
 // -- json_decode.c, json_encode.c
+// Rows of payloads in lines are read before their end is known; whoever may read on beyond a line end asks for it first.
+void leat_json_settle_line(leat_json_format *self, const char *p);
 leat_code leat_json_decode(leat_format *format, const leat_raw *raw, size_t *offset, leat_decode_target *target);
 void leat_json_encode_init(leat_json_format *self);
 void leat_json_encode(leat_format *format, const leat_batch *batch, uint32_t row, const leat_envelope *envelope,

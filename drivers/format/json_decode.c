@@ -27,14 +27,20 @@ static void forget_node(leat_json_format *self, leat_json_node *node)
         forget_node(self, node->items[i]);
 }
 
-// The value of a member or item that no path leads to.
-static const char *skip_value(leat_json_format *self, const char *p, unsigned depth)
+// The value of a member (of object) or item (object is NULL) that no path leads to.
+static const char *skip_value(leat_json_format *self, const leat_json_node *object, const char *p, unsigned depth)
 {
-    if (self->shape.recording)
-        leat_json_shape_value(&self->shape, p, -1, depth);
-    p = leat_json_skip_value(&self->scan, p, depth);
-    self->shape.cursor = p;
-    return p;
+    leat_json_shape *shape = &self->shape;
+    const char *end = leat_json_skip_value(&self->scan, p, depth);
+    if (!end || !shape->recording)
+        return end;
+    if (!shape->coarse && (*p == '{' || *p == '[')) {
+        leat_json_shape_inner(self, p, end, depth);
+        return end;
+    }
+    leat_json_shape_value(shape, p, -1, object, depth);
+    shape->cursor = end;
+    return end;
 }
 
 // The member of that name. expected: the one that would come next if the order were that of the fields.
@@ -92,7 +98,7 @@ static const char *read_object(leat_json_format *self, const leat_json_node *nod
         p = read_name(self, node, p, &expected, &member);
         if (!p)
             return NULL;
-        p = member ? read_node(self, member, p, depth) : skip_value(self, p, depth);
+        p = member ? read_node(self, member, p, depth) : skip_value(self, node, p, depth);
         if (!p)
             return NULL;
         p = leat_json_blank(scan, p);
@@ -113,7 +119,7 @@ static const char *read_array(leat_json_format *self, const leat_json_node *node
         return p + 1;
     for (uint32_t index = 0;; index++) {
         bool wanted = next < node->item_count && node->items[next]->index == index;
-        p = wanted ? read_node(self, node->items[next++], p, depth) : skip_value(self, p, depth);
+        p = wanted ? read_node(self, node->items[next++], p, depth) : skip_value(self, NULL, p, depth);
         if (!p)
             return NULL;
         p = leat_json_blank(scan, p);
@@ -148,12 +154,13 @@ static const char *read_node(leat_json_format *self, leat_json_node *node, const
         self->shape.recording = false;
     }
     node->met = self->serial;
+    self->shape.opened |= UINT64_C(1) << (node->bit & 63);
     if (node->field_count == 0)
         return read_below(self, node, p, depth);
     if (node->field_count > 1 || inner)
         self->shape.recording = false;
     if (self->shape.recording)
-        leat_json_shape_value(&self->shape, p, (int32_t)node->fields[0], depth);
+        leat_json_shape_value(&self->shape, p, (int32_t)node->fields[0], NULL, depth);
     const char *end = NULL;
     for (uint32_t i = 0; i < node->field_count; i++) {
         self->seen[node->fields[i]] = self->serial;
@@ -201,13 +208,11 @@ static const char *read_row(leat_json_format *self, const char *p, unsigned dept
     self->serial++;
     self->misfit = false;
     self->row = self->batch->count;
-    if (self->shape.valid && depth == self->shape.depth) {
-        const char *end = leat_json_shape_match(self, p);
-        if (end) {
-            self->shape.misses = 0;
+    if (self->shape.valid) {
+        const char *end = leat_json_shape_match(self, p, depth);
+        if (end)
             return end;
-        }
-        leat_json_shape_missed(&self->shape);
+        leat_json_settle_line(self, p);
         self->scan.fault = NULL;
         self->scan.too_deep = false;
         clear_row(self);
@@ -325,6 +330,7 @@ static const char *top_row(leat_json_format *self, const char *p)
         finish_row(self, p, end);
         return rest;
     }
+    leat_json_settle_line(self, p);
     rest = resume_after(self, p);
     reject_syntax(self, p, rest);
     return rest;
@@ -459,6 +465,14 @@ static const char *line_end_of(const leat_json_format *self, const char *p)
     return newline ? newline : end;
 }
 
+void leat_json_settle_line(leat_json_format *self, const char *p)
+{
+    if (!self->line_open)
+        return;
+    self->line_open = false;
+    self->scan.end = line_end_of(self, p);
+}
+
 static const char *skip_byte_order_mark(const leat_json_format *self, const char *p)
 {
     bool beginning = !(self->raw->flags & LEAT_RAW_BLOCK) || (self->raw->flags & LEAT_RAW_HEAD);
@@ -466,16 +480,43 @@ static const char *skip_byte_order_mark(const leat_json_format *self, const char
     return beginning && marked ? p + 3 : p;
 }
 
+// Rows of known texts, a line each, with nothing to look at but their values; stops at the first that wants a closer look.
+static const char *read_known_rows(leat_json_format *self, const char *p, const char *end)
+{
+    leat_batch *batch = self->batch;
+    uint32_t *offsets = self->target->row_offsets;
+    while (batch->count < self->target->capacity && *p == '{') {
+        self->serial++;
+        self->misfit = false;
+        self->row = batch->count;
+        self->line_open = true;
+        self->scan.end = end;
+        const char *after = leat_json_shape_match(self, p, 0);
+        if (!after || self->misfit || (*after != '\n' && after != end)) {
+            clear_row(self);
+            return p;
+        }
+        if (offsets)
+            offsets[self->row] = (uint32_t)payload_offset(self, p);
+        batch->count++;
+        p = after + (after != end);
+    }
+    return p;
+}
+
 // Reads the part up to its end or until the batch is full. first: the call begins here, maybe within an array.
 static const char *decode_part(leat_json_format *self, bool first, bool *out_full)
 {
     const char *begin = self->part, *end = self->part_end, *p = skip_byte_order_mark(self, begin);
     while (!*out_full) {
+        if (self->padded && self->shape.valid && !self->shape.multiline && !self->topics.count)
+            p = read_known_rows(self, p, end);
         if (p < end && (unsigned char)*p <= ' ')
             p = leat_json_blank_slow(p, end);
         if (p >= end)
             return end;
-        self->scan = (leat_json_scan){.end = line_end_of(self, p)};
+        self->line_open = self->padded && self->shape.valid && !self->shape.multiline && *p == '{';
+        self->scan = (leat_json_scan){.end = self->line_open ? end : line_end_of(self, p)};
         bool in_array = *p == ',' && p == begin && first && self->part_offset > 0;
         p = in_array ? top_array(self, p, out_full) : top_value(self, p, out_full);
     }

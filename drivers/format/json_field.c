@@ -233,6 +233,7 @@ const char *leat_json_field_general(leat_json_format *self, uint32_t index, cons
     const leat_source_field *field = &self->format.setup->fields[index];
     leat_json_reading reading = {&self->scan, &self->batch->arena, field->time_unit, NULL};
     leat_value value = {0};
+    leat_json_settle_line(self, p);
     const char *end = read_value(&reading, &field->type, p, depth, &value);
     if (!end)
         return NULL;

@@ -200,9 +200,98 @@ static void test_against_jansson(void **state)
     assert_true(compared >= 50000);
 }
 
+// ---- rows that share texts against the same rows without that
+
+// Members of a few kinds in any order, now and then twice, missing, of another kind, nested, or damaged.
+static void similar_row(leat_writer *out)
+{
+    static const char *const members[] = {
+        "\"a\":#",    "\"b\":#.5",     "\"c\":\"x#\"", "\"o\":{\"p\":#}", "\"o\":{\"q\":[1,#]}",
+        "\"o\": #",   "\"u\":#",       "\"w\":[#]",    "\"w\":[]",        "\"v\":{\"k\":\"#\",\"l\":[{}]}",
+        "\"a\":null", "\"l\":[0,#,2]", "\"l\":[#]"};
+    uint32_t count = roll(7), begin = (uint32_t)out->size;
+    leat_write_u8(out, '{');
+    for (uint32_t i = 0, at = roll(13); i < count; i++, at = roll(5) ? at + 1 : roll(13)) {
+        const char *member = members[at % 13], *number = strchr(member, '#');
+        size_t before = number ? (size_t)(number - member) : strlen(member);
+        leat_write_text(out, !i ? "" : roll(30) ? "," : ", ");
+        leat_write_bytes(out, member, before);
+        if (number)
+            leat_write_format(out, "%u%s", roll(3) ? roll(100) : roll(4000000000u), number + 1);
+    }
+    leat_write_u8(out, '}');
+    if (roll(25) == 0)
+        out->bytes[begin + roll((uint32_t)out->size - begin)] = (uint8_t) "{}[]\",:x "[roll(9)];
+    leat_write_text(out, roll(40) ? "\n" : " \r\n");
+}
+
+// Lines of a kind ('@' rows, '!' rejections) without their offsets.
+static char *lines_of(const char *text, char kind)
+{
+    char *result = calloc(1, strlen(text) + 1), *to = result;
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1)
+        if (*line == kind)
+            to = stpncpy(to, strchr(line, ' '), (size_t)(strchr(line, '\n') + 1 - strchr(line, ' ')));
+    return result;
+}
+
+static void open_similar(decoding *self)
+{
+    static const struct {
+        const char *path;
+        leat_kind kind;
+    } fields[] = {{"a", LEAT_KIND_INT},   {"b", LEAT_KIND_DOUBLE},      {"c", LEAT_KIND_STRING},
+                  {"o.p", LEAT_KIND_INT}, {"o.q[1]", LEAT_KIND_BIGINT}, {"l[1]", LEAT_KIND_INT}};
+    leat_error error = {0};
+    decoding_init(self);
+    for (uint32_t i = 0; i < 6; i++)
+        decoding_field(self, leat_arena_format(&self->arena, "f%u", i), leat_type_of(fields[i].kind), fields[i].path,
+                       0);
+    assert_int_equal(decoding_open(self, &leat_format_json_ops, NULL, &error), LEAT_OK);
+}
+
+static void test_shared_texts(void **state)
+{
+    (void)state;
+    uint32_t known = 0;
+    for (uint32_t round = 0; round < 200; round++) {
+        decoding whole, plain;
+        leat_writer text;
+        open_similar(&whole);
+        open_similar(&plain);
+        ((leat_json_format *)plain.format)->shape.unusable = true;
+        leat_writer_init(&text, d.env, 1 << 20);
+        for (uint32_t i = 300; i > 0; i--)
+            similar_row(&text);
+        leat_write_u8(&text, 0);
+        leat_raw raw = {.payload = {(const char *)text.bytes, text.size - 1}, .flags = LEAT_RAW_BLOCK | LEAT_RAW_LINES};
+        decoding_raw(&whole, &raw, 1 + roll(300));
+        decoding_raw(&plain, &raw, LEAT_BATCH_ROWS);
+        known += ((leat_json_format *)whole.format)->shape.edge_count;
+        const char *got = decoding_text(&whole), *wanted = decoding_text(&plain);
+        for (const char *kind = "@!"; *kind; kind++) {
+            char *a = lines_of(got, *kind), *b = lines_of(wanted, *kind);
+            size_t at = 0;
+            while (a[at] && a[at] == b[at])
+                at++;
+            while (at > 0 && a[at - 1] != '\n')
+                at--;
+            if (strcmp(a, b) != 0)
+                fail_msg("round %u, %c: got%.200s\nwanted%.200s", round, *kind, a + at, b + at);
+            free(a);
+            free(b);
+        }
+        assert_true(whole.rows > 200);
+        leat_writer_fini(&text);
+        decoding_fini(&whole);
+        decoding_fini(&plain);
+    }
+    assert_true(known > 200 * 20); // the short way was learnt at all
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_jansson)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_jansson), cmocka_unit_test(test_shared_texts)};
     decoding_init(&d);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     decoding_fini(&d);
