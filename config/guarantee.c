@@ -1,4 +1,4 @@
-// What a rule promises from its sources to its sinks: the weaker of the two ends, never better (reliability.md, section 3).
+// What a rule promises from its sources to its sinks: the weaker of the two ends, never better: docs/guarantees.md.
 #include "config/gateway.h"
 
 #include <stdio.h>

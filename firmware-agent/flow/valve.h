@@ -3,7 +3,7 @@
 // A channel counts when it is active and aligned: its watermark has reached the last one sent. Going idle can raise the minimum; when the
 // last active channel goes idle and was holding the minimum, the maximum of all is flushed before IDLE is passed on. A channel that wakes up
 // behind the last watermark stays out until it catches up, so that event time never goes back.
-// Source: Flink's StatusWatermarkValve (FLINK-5018), whose rules semantics.md 1 restates.
+// Source: Flink's StatusWatermarkValve (FLINK-5018).
 //
 // Threads: one. Failure: none.
 #pragma once

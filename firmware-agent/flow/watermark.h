@@ -1,6 +1,6 @@
 // Watermark generators: what a source's stream knows about its own event time.
 //
-// A row is handled under the watermark of the rows before it; then it may raise it (semantics.md 1). Bounded out-of-orderness:
+// A row is handled under the watermark of the rows before it; then it may raise it. Bounded out-of-orderness:
 // maximum - delay - 1; expression: exactly its value; clock: follows processing time even without rows. A row from further in the
 // future than `future_ms` flows but moves nothing and is counted.
 //

@@ -1,112 +1,9 @@
-#include "operators/core/key.h"
-
-#include <string.h>
+#include "operators/core/key_slot.h"
 
 #include "operators/base/hash.h"
-#include "operators/core/budget.h"
 #include "operators/core/key_encode.h"
 
-// How a dictionary lies in memory
-//
-// slot -> key: pages of PAGE_SLOTS records that never move, because leat_keys_bytes hands out pointers into them.
-//   integer shape (one I64 column): 16 bytes, the encoded key (9 bytes) and its group;
-//   byte shape (everything else): 32 bytes, the hash and the encoded key, inline up to 20 bytes, else in a block of its size class.
-// key -> slot: open addressing with linear probing, no tombstones (removal shifts back), at most half full.
-//   integer shape: the key itself stands in the table, so a hit touches one cache line; placed by a mix of the integer, since
-//   XXH3 is only needed once per new key;
-//   byte shape: upper half of the hash and the slot, 8 bytes; the lower bits of that half are the place, so that
-//   growing and removing never look at the records.
-// A NULL integer has its slot beside the table.
-//
-// Rows are probed by 256, without a branch that depends on where a key lies: one pass looks at the homes of all, the next at the
-// places behind for those that were not at home, and so on; what is left after a few passes, and new keys, go one by one. (A loop that
-// probes row by row mispredicts once per displaced key, which took 45 % of a window's time.)
-//
-// Released slots are bits in `free_bits`, with a summary of one bit per word above: the smallest is found by two scans.
-
-enum {
-    PAGE_BITS = 8,
-    PAGE_SLOTS = 1 << PAGE_BITS,
-    INTEGER_BYTES = 9, // null byte and 8 bytes: the stored form of core/type.c
-    INLINE_BYTES = 20,
-    TABLE_MIN = 16,
-    ROWS_AT_ONCE = 256,    // hashes and places of that many rows lie on the stack
-    PROBE_ROUNDS = 4,      // passes over a batch; at half load 5 % of the keys lie further from home
-    L2_BYTES = 256 * 1024, // of the smallest board; prefetching within the cache costs more than it gives
-    INTEGER_AHEAD_BYTES =
-        1 << 20, // a loop without branches overlaps its misses by itself: below, prefetching cost 3 % at 10 k keys
-    AHEAD_ROWS =
-        24, // performance.md 2; row by row: fetching 256 places before the first is looked at took a fifth longer
-    BLOCK_BYTES = 16384,
-    CLASS_STEP = 32,
-    CLASS_COUNT = LEAT_KEY_BYTES_MAX / CLASS_STEP + 1,
-};
-static const uint32_t SLOTS_MAX = 1u << 31;
-
-typedef struct integer_entry {
-    int64_t key;
-    uint32_t slot_plus; // slot + 1; 0: empty
-    uint32_t unused;
-} integer_entry;
-
-typedef struct byte_entry {
-    uint32_t tag; // hash >> 32
-    uint32_t slot_plus;
-} byte_entry;
-
-typedef struct integer_record {
-    uint8_t group;
-    uint8_t size; // 9, or 1 for NULL
-    uint8_t unused[5];
-    uint8_t bytes[INTEGER_BYTES];
-} integer_record;
-_Static_assert(sizeof(integer_record) == 16, "four to a cache line");
-
-typedef struct byte_record {
-    uint64_t hash;
-    uint32_t size;
-    uint8_t inlined[INLINE_BYTES]; // longer keys: a pointer to their block, by memcpy
-} byte_record;
-_Static_assert(sizeof(byte_record) == 32, "two to a cache line");
-
-typedef struct key_block {
-    struct key_block *next;
-} key_block;
-
-typedef enum key_shape { SHAPE_INTEGER, SHAPE_TEXT, SHAPE_COMPOSITE } key_shape;
-
-struct leat_keys {
-    leat_env *env;
-    leat_budget *budget;
-    key_shape shape;
-    leat_type *types;
-    uint32_t type_count;
-    size_t memory;
-    // -- key -> slot
-    void *table;
-    uint32_t mask; // places - 1
-    uint32_t table_used;
-    uint32_t null_slot_plus; // integer shape
-    // -- slot -> key
-    uint8_t **pages;
-    uint32_t page_count, page_room;
-    uint32_t slot_end; // slots at or above were never handed out
-    uint32_t count;
-    uint64_t *free_bits, *free_summary;
-    uint32_t free_words, summary_words;
-    uint32_t free_count;
-    // -- bytes of long keys
-    key_block *blocks;
-    size_t block_left;
-    uint8_t *free_keys[CLASS_COUNT]; // released ones, linked through their first bytes
-    // -- room for encoding the rows of one call
-    uint8_t *scratch;
-    size_t scratch_size;
-    uint32_t refused;  // rows of the last call that have no slot
-    leat_arena nested; // items of the key that leat_keys_values decoded last
-};
-
-// ---- memory
+// ---- failure
 
 static leat_code out_of_budget(const leat_keys *keys, leat_error *out_error)
 {
@@ -114,191 +11,6 @@ static leat_code out_of_budget(const leat_keys *keys, leat_error *out_error)
         return leat_error_set(out_error, LEAT_E_MEMORY, "no memory for more than %u keys", keys->count);
     return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes is used up: %u keys take %zu bytes",
                           keys->budget->limit, keys->count, keys->memory);
-}
-
-static void *keys_alloc(leat_keys *keys, size_t size)
-{
-    void *memory = leat_budget_alloc(keys->budget, size);
-    if (memory)
-        keys->memory += size;
-    return memory;
-}
-
-static void *keys_grow(leat_keys *keys, void *old, size_t old_size, size_t new_size)
-{
-    void *memory = leat_budget_grow(keys->budget, old, old_size, new_size);
-    if (memory)
-        keys->memory += new_size - old_size;
-    return memory;
-}
-
-static void keys_free(leat_keys *keys, void *memory, size_t size)
-{
-    if (memory)
-        keys->memory -= size;
-    leat_budget_free(keys->budget, memory, size);
-}
-
-// ---- slots
-
-static size_t record_size(const leat_keys *keys)
-{
-    return keys->shape == SHAPE_INTEGER ? sizeof(integer_record) : sizeof(byte_record);
-}
-
-static void *record_at(const leat_keys *keys, uint32_t slot, size_t size)
-{
-    return keys->pages[slot >> PAGE_BITS] + (size_t)(slot & (PAGE_SLOTS - 1)) * size;
-}
-
-static integer_record *integer_at(const leat_keys *keys, uint32_t slot)
-{
-    return record_at(keys, slot, sizeof(integer_record));
-}
-
-static byte_record *byte_at(const leat_keys *keys, uint32_t slot) { return record_at(keys, slot, sizeof(byte_record)); }
-
-static bool grow_directory(leat_keys *keys)
-{
-    uint32_t room = keys->page_room ? keys->page_room * 2 : 4;
-    void *pages = keys_grow(keys, keys->pages, keys->page_room * sizeof *keys->pages, room * sizeof *keys->pages);
-    if (!pages)
-        return false;
-    keys->pages = pages;
-    keys->page_room = room;
-    return true;
-}
-
-static bool grow_words(leat_keys *keys, uint64_t **words, uint32_t *word_count, uint32_t needed)
-{
-    if (needed <= *word_count)
-        return true;
-    uint32_t room = *word_count * 2 > needed ? *word_count * 2 : needed;
-    void *grown = keys_grow(keys, *words, *word_count * sizeof(uint64_t), room * sizeof(uint64_t));
-    if (!grown)
-        return false;
-    *words = grown;
-    *word_count = room;
-    return true;
-}
-
-static bool add_page(leat_keys *keys)
-{
-    uint32_t words = (keys->page_count + 1) * (PAGE_SLOTS / 64);
-    if (keys->page_count == keys->page_room && !grow_directory(keys))
-        return false;
-    if (!grow_words(keys, &keys->free_bits, &keys->free_words, words) ||
-        !grow_words(keys, &keys->free_summary, &keys->summary_words, (words + 63) / 64))
-        return false;
-    uint8_t *page = keys_alloc(keys, PAGE_SLOTS * record_size(keys));
-    if (!page)
-        return false;
-    keys->pages[keys->page_count++] = page;
-    return true;
-}
-
-static uint32_t smallest_free(const leat_keys *keys)
-{
-    uint32_t summary = 0;
-    while (!keys->free_summary[summary])
-        summary++;
-    uint32_t word = summary * 64 + (uint32_t)__builtin_ctzll(keys->free_summary[summary]);
-    return word * 64 + (uint32_t)__builtin_ctzll(keys->free_bits[word]);
-}
-
-static void mark_used(leat_keys *keys, uint32_t slot)
-{
-    uint32_t word = slot / 64;
-    keys->free_bits[word] &= ~((uint64_t)1 << slot % 64);
-    if (!keys->free_bits[word])
-        keys->free_summary[word / 64] &= ~((uint64_t)1 << word % 64);
-    keys->free_count--;
-}
-
-static void mark_free(leat_keys *keys, uint32_t slot)
-{
-    uint32_t word = slot / 64;
-    keys->free_bits[word] |= (uint64_t)1 << slot % 64;
-    keys->free_summary[word / 64] |= (uint64_t)1 << word % 64;
-    keys->free_count++;
-}
-
-// The slot that the next key gets; it is not taken before commit_slot. LEAT_SLOT_NONE: no memory.
-static uint32_t next_slot(leat_keys *keys)
-{
-    if (keys->free_count)
-        return smallest_free(keys);
-    if (keys->slot_end == SLOTS_MAX)
-        return LEAT_SLOT_NONE;
-    if (keys->slot_end == keys->page_count * PAGE_SLOTS && !add_page(keys))
-        return LEAT_SLOT_NONE;
-    return keys->slot_end;
-}
-
-static void commit_slot(leat_keys *keys, uint32_t slot)
-{
-    if (slot == keys->slot_end)
-        keys->slot_end++;
-    else
-        mark_used(keys, slot);
-    keys->count++;
-}
-
-// ---- bytes of long keys
-
-static uint32_t class_of(size_t size) { return (uint32_t)((size + CLASS_STEP - 1) / CLASS_STEP); }
-
-static uint8_t *take_bytes(leat_keys *keys, size_t size)
-{
-    uint32_t class = class_of(size);
-    uint8_t *bytes = keys->free_keys[class];
-    if (bytes) {
-        memcpy(&keys->free_keys[class], bytes, sizeof(uint8_t *));
-        return bytes;
-    }
-    size_t room = (size_t) class * CLASS_STEP;
-    if (keys->block_left < room) {
-        key_block *block = keys_alloc(keys, BLOCK_BYTES);
-        if (!block)
-            return NULL;
-        block->next = keys->blocks;
-        keys->blocks = block;
-        keys->block_left = BLOCK_BYTES - CLASS_STEP;
-    }
-    bytes = (uint8_t *)keys->blocks + BLOCK_BYTES - keys->block_left;
-    keys->block_left -= room;
-    return bytes;
-}
-
-static void give_bytes(leat_keys *keys, uint8_t *bytes, size_t size)
-{
-    uint32_t class = class_of(size);
-    memcpy(bytes, &keys->free_keys[class], sizeof(uint8_t *));
-    keys->free_keys[class] = bytes;
-}
-
-static const uint8_t *record_bytes(const byte_record *record)
-{
-    const uint8_t *bytes = record->inlined;
-    if (record->size > INLINE_BYTES)
-        memcpy(&bytes, record->inlined, sizeof bytes);
-    return bytes;
-}
-
-static bool record_fill(leat_keys *keys, byte_record *record, uint64_t hash, leat_slice key)
-{
-    uint8_t *bytes = record->inlined;
-    if (key.size > INLINE_BYTES) {
-        bytes = take_bytes(keys, key.size);
-        if (!bytes)
-            return false;
-        memcpy(record->inlined, &bytes, sizeof bytes);
-    }
-    if (key.size)
-        memcpy(bytes, key.data, key.size);
-    record->hash = hash;
-    record->size = (uint32_t)key.size;
-    return true;
 }
 
 // ---- tables
@@ -356,12 +68,12 @@ static bool table_room(leat_keys *keys)
         return true;
     if (places > UINT32_MAX / 2)
         return false;
-    void *table = keys_alloc(keys, places * 2 * entry_size(keys));
+    void *table = leat_keys_alloc(keys, places * 2 * entry_size(keys));
     if (!table)
         return false;
     uint32_t mask = (uint32_t)(places * 2 - 1);
     move_entries(keys, table, mask);
-    keys_free(keys, keys->table, table_size(keys));
+    leat_keys_free(keys, keys->table, table_size(keys));
     keys->table = table;
     keys->mask = mask;
     return true;
@@ -378,15 +90,15 @@ static void integer_record_fill(integer_record *record, const uint8_t *bytes, ui
 
 static uint32_t integer_insert(leat_keys *keys, int64_t key)
 {
-    uint32_t slot = table_room(keys) ? next_slot(keys) : LEAT_SLOT_NONE;
+    uint32_t slot = table_room(keys) ? leat_keys_next_slot(keys) : LEAT_SLOT_NONE;
     if (slot == LEAT_SLOT_NONE)
         return slot;
     uint8_t bytes[INTEGER_BYTES];
     leat_key_put_i64(bytes, (uint64_t)key);
-    integer_record_fill(integer_at(keys, slot), bytes, INTEGER_BYTES);
+    integer_record_fill(leat_keys_integer(keys, slot), bytes, INTEGER_BYTES);
     integer_put(keys->table, keys->mask, (integer_entry){.key = key, .slot_plus = slot + 1});
     keys->table_used++;
-    commit_slot(keys, slot);
+    leat_keys_commit_slot(keys, slot);
     return slot;
 }
 
@@ -406,12 +118,12 @@ static uint32_t integer_null(leat_keys *keys)
 {
     if (keys->null_slot_plus)
         return keys->null_slot_plus - 1;
-    uint32_t slot = next_slot(keys);
+    uint32_t slot = leat_keys_next_slot(keys);
     if (slot == LEAT_SLOT_NONE)
         return slot;
-    integer_record_fill(integer_at(keys, slot), (const uint8_t[]){1}, 1);
+    integer_record_fill(leat_keys_integer(keys, slot), (const uint8_t[]){1}, 1);
     keys->null_slot_plus = slot + 1;
-    commit_slot(keys, slot);
+    leat_keys_commit_slot(keys, slot);
     return slot;
 }
 
@@ -542,12 +254,12 @@ static void integer_remove(leat_keys *keys, const integer_record *record, uint32
 
 static uint32_t byte_insert(leat_keys *keys, uint64_t hash, leat_slice key)
 {
-    uint32_t slot = table_room(keys) ? next_slot(keys) : LEAT_SLOT_NONE;
-    if (slot == LEAT_SLOT_NONE || !record_fill(keys, byte_at(keys, slot), hash, key))
+    uint32_t slot = table_room(keys) ? leat_keys_next_slot(keys) : LEAT_SLOT_NONE;
+    if (slot == LEAT_SLOT_NONE || !leat_keys_record_fill(keys, leat_keys_byte(keys, slot), hash, key))
         return LEAT_SLOT_NONE;
     byte_put(keys->table, keys->mask, (byte_entry){.tag = (uint32_t)(hash >> 32), .slot_plus = slot + 1});
     keys->table_used++;
-    commit_slot(keys, slot);
+    leat_keys_commit_slot(keys, slot);
     return slot;
 }
 
@@ -572,7 +284,7 @@ static inline bool bytes_equal(const uint8_t *a, const uint8_t *b, size_t size)
 static inline bool record_is(const byte_record *record, uint64_t hash, leat_slice key)
 {
     return record->hash == hash && record->size == key.size &&
-           bytes_equal(record_bytes(record), (const uint8_t *)key.data, key.size);
+           bytes_equal(leat_keys_record_bytes(record), (const uint8_t *)key.data, key.size);
 }
 
 static uint32_t byte_probe(const leat_keys *keys, uint64_t hash, leat_slice key)
@@ -580,7 +292,7 @@ static uint32_t byte_probe(const leat_keys *keys, uint64_t hash, leat_slice key)
     const byte_entry *table = keys->table;
     uint32_t mask = keys->mask, tag = (uint32_t)(hash >> 32);
     for (uint32_t place = tag & mask; table[place].slot_plus; place = (place + 1) & mask)
-        if (table[place].tag == tag && record_is(byte_at(keys, table[place].slot_plus - 1), hash, key))
+        if (table[place].tag == tag && record_is(leat_keys_byte(keys, table[place].slot_plus - 1), hash, key))
             return table[place].slot_plus - 1;
     return LEAT_SLOT_NONE;
 }
@@ -604,7 +316,7 @@ static bool scratch_room(leat_keys *keys, size_t used)
     if (keys->scratch_size - used >= LEAT_KEY_ENCODE_ROOM)
         return true;
     size_t size = 2 * keys->scratch_size + LEAT_KEY_ENCODE_ROOM;
-    uint8_t *scratch = keys_grow(keys, keys->scratch, keys->scratch_size, size);
+    uint8_t *scratch = leat_keys_grow(keys, keys->scratch, keys->scratch_size, size);
     if (!scratch)
         return false;
     keys->scratch = scratch;
@@ -662,7 +374,7 @@ static void byte_candidates(const leat_keys *keys, const uint64_t *hashes, uint3
     }
     for (uint32_t i = 0; prefetch && i < count; i++)
         if (out_slots_plus[i])
-            __builtin_prefetch(byte_at(keys, out_slots_plus[i] - 1));
+            __builtin_prefetch(leat_keys_byte(keys, out_slots_plus[i] - 1));
 }
 
 static bool byte_resolve(leat_keys *keys, row_range rows, uint32_t *out_slots)
@@ -674,7 +386,7 @@ static bool byte_resolve(leat_keys *keys, row_range rows, uint32_t *out_slots)
     byte_candidates(keys, encoded.hashes, rows.count, candidates);
     for (uint32_t i = 0; i < rows.count; i++) {
         leat_slice key = leat_slice_of((const char *)keys->scratch + encoded.offsets[i], encoded.sizes[i]);
-        if (candidates[i] && record_is(byte_at(keys, candidates[i] - 1), encoded.hashes[i], key)) {
+        if (candidates[i] && record_is(leat_keys_byte(keys, candidates[i] - 1), encoded.hashes[i], key)) {
             out_slots[i] = candidates[i] - 1;
             continue;
         }
@@ -708,7 +420,7 @@ static void byte_remove(leat_keys *keys, const byte_record *record, uint32_t slo
     if (record->size > INLINE_BYTES) {
         uint8_t *bytes;
         memcpy(&bytes, record->inlined, sizeof bytes);
-        give_bytes(keys, bytes, record->size);
+        leat_keys_give_bytes(keys, bytes, record->size);
     }
 }
 
@@ -727,8 +439,8 @@ static key_shape shape_of(const leat_type *types, uint32_t type_count)
 static bool build(leat_keys *keys, const leat_type *types)
 {
     keys->mask = TABLE_MIN - 1;
-    keys->types = keys_alloc(keys, keys->type_count * sizeof *types);
-    keys->table = keys_alloc(keys, table_size(keys));
+    keys->types = leat_keys_alloc(keys, keys->type_count * sizeof *types);
+    keys->table = leat_keys_alloc(keys, table_size(keys));
     if (!keys->types || !keys->table)
         return false;
     memcpy(keys->types, types, keys->type_count * sizeof *types);
@@ -762,17 +474,17 @@ void leat_keys_destroy(leat_keys *keys)
     if (!keys)
         return;
     for (uint32_t i = 0; i < keys->page_count; i++)
-        keys_free(keys, keys->pages[i], PAGE_SLOTS * record_size(keys));
+        leat_keys_free(keys, keys->pages[i], PAGE_SLOTS * leat_keys_record_size(keys));
     for (key_block *block = keys->blocks, *next; block; block = next) {
         next = block->next;
-        keys_free(keys, block, BLOCK_BYTES);
+        leat_keys_free(keys, block, BLOCK_BYTES);
     }
-    keys_free(keys, keys->pages, keys->page_room * sizeof *keys->pages);
-    keys_free(keys, keys->free_bits, keys->free_words * sizeof(uint64_t));
-    keys_free(keys, keys->free_summary, keys->summary_words * sizeof(uint64_t));
-    keys_free(keys, keys->table, table_size(keys));
-    keys_free(keys, keys->types, keys->type_count * sizeof *keys->types);
-    keys_free(keys, keys->scratch, keys->scratch_size);
+    leat_keys_free(keys, keys->pages, keys->page_room * sizeof *keys->pages);
+    leat_keys_free(keys, keys->free_bits, keys->free_words * sizeof(uint64_t));
+    leat_keys_free(keys, keys->free_summary, keys->summary_words * sizeof(uint64_t));
+    leat_keys_free(keys, keys->table, table_size(keys));
+    leat_keys_free(keys, keys->types, keys->type_count * sizeof *keys->types);
+    leat_keys_free(keys, keys->scratch, keys->scratch_size);
     leat_arena_fini(&keys->nested);
     leat_budget_free(keys->budget, keys, sizeof *keys);
 }
@@ -864,27 +576,28 @@ leat_slice leat_keys_bytes(const leat_keys *keys, uint32_t slot)
 {
     LEAT_ASSERT(leat_keys_live(keys, slot));
     if (keys->shape == SHAPE_INTEGER) {
-        const integer_record *record = integer_at(keys, slot);
+        const integer_record *record = leat_keys_integer(keys, slot);
         return leat_slice_of((const char *)record->bytes, record->size);
     }
-    const byte_record *record = byte_at(keys, slot);
-    return leat_slice_of((const char *)record_bytes(record), record->size);
+    const byte_record *record = leat_keys_byte(keys, slot);
+    return leat_slice_of((const char *)leat_keys_record_bytes(record), record->size);
 }
 
 uint64_t leat_keys_hash(const leat_keys *keys, uint32_t slot)
 {
     LEAT_ASSERT(leat_keys_live(keys, slot));
     if (keys->shape == SHAPE_INTEGER) {
-        const integer_record *record = integer_at(keys, slot);
+        const integer_record *record = leat_keys_integer(keys, slot);
         return leat_hash(record->bytes, record->size);
     }
-    return byte_at(keys, slot)->hash;
+    return leat_keys_byte(keys, slot)->hash;
 }
 
 uint32_t leat_keys_group(const leat_keys *keys, uint32_t slot)
 {
     LEAT_ASSERT(leat_keys_live(keys, slot));
-    return keys->shape == SHAPE_INTEGER ? integer_at(keys, slot)->group : leat_key_group(byte_at(keys, slot)->hash);
+    return keys->shape == SHAPE_INTEGER ? leat_keys_integer(keys, slot)->group
+                                        : leat_key_group(leat_keys_byte(keys, slot)->hash);
 }
 
 uint32_t leat_keys_count(const leat_keys *keys) { return keys->count; }
@@ -899,10 +612,10 @@ void leat_keys_release(leat_keys *keys, uint32_t slot)
 {
     LEAT_ASSERT(leat_keys_live(keys, slot));
     if (keys->shape == SHAPE_INTEGER)
-        integer_remove(keys, integer_at(keys, slot), slot);
+        integer_remove(keys, leat_keys_integer(keys, slot), slot);
     else
-        byte_remove(keys, byte_at(keys, slot), slot);
-    mark_free(keys, slot);
+        byte_remove(keys, leat_keys_byte(keys, slot), slot);
+    leat_keys_mark_free(keys, slot);
     keys->count--;
 }
 

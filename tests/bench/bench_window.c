@@ -1,4 +1,4 @@
-// Windows against the best loop written by hand, in one program and one run: performance.md 4, targets 1 to 4.
+// Windows against the best loop written by hand, in one program and one run: rows 1 to 4 of the table in README.md.
 //
 // Rows: random integer keys, doubles, a simulated second every million rows, a watermark before every row. Tumbling windows of
 // ten seconds: AVG, MIN, MAX, COUNT. By hand: one table with open addressing and the four sums in the entry; the same

@@ -1,4 +1,4 @@
-// Unbounded GROUP BY: the changelog of semantics.md 5.
+// Unbounded GROUP BY: the changelog.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

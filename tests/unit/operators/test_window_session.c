@@ -1,4 +1,4 @@
-// SESSION windows with aggregates: the rules of semantics.md 3, and a comparison with a slow plain model.
+// SESSION windows with aggregates, and a comparison with a slow plain model.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// TUMBLE, HOP and CUMULATE with aggregates: each rule of semantics.md 3 and 4, and a comparison with a slow plain model.
+// TUMBLE, HOP and CUMULATE with aggregates, rule by rule, and a comparison with a slow plain model.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
