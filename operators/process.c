@@ -301,6 +301,7 @@ static inline __attribute__((always_inline)) void prefetch(const leat_process *p
 {
     leat_cells_prefetch(&p->cells, slot);
     leat_timers_prefetch(&p->timers[0], slot);
+    leat_keys_prefetch(p->keys, slot); // a timer's order is the key's hash
 }
 
 static leat_code run_rows(leat_process *p, uint32_t input, const leat_batch *batch, leat_error *out_error)

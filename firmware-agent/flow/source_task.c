@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "drivers/format.h"
+#include "firmware-agent/flow/source_ids.h"
 #include "firmware-agent/flow/task.h"
 #include "operators/core/cause.h"
 
@@ -24,6 +25,7 @@ struct leat_source_state {
     leat_format *format;
     leat_format_setup format_setup;
     leat_eval eval; // of the watermark's expression
+    leat_source_ids ids;
     leat_drops *drops;
     uint64_t name_hash;
     leat_raw raw; // being decoded
@@ -143,6 +145,8 @@ leat_code leat_source_state_create(leat_flow_node *node, leat_error *out_error)
     state->room = ROOM_MIN;
     leat_generator_init(&state->generator, &state->plan->watermark);
     leat_eval_init(&state->eval, flow->setup.env);
+    leat_source_ids_init(&state->ids, flow->setup.env, flow->setup.plan,
+                         (uint32_t)(node->plan - flow->setup.plan->nodes));
     state->decoder = flow->setup.ports->source_decoder(flow->setup.ports, node->plan->index);
     return state->decoder ? LEAT_OK : open_format(state, out_error);
 }
@@ -156,6 +160,7 @@ void leat_source_state_destroy(leat_flow_node *node)
         state->format->ops->close(state->format);
     leat_batch_unref(state->rejected);
     leat_eval_fini(&state->eval);
+    leat_source_ids_fini(&state->ids);
 }
 
 bool leat_source_mid_arrival(const leat_flow_node *node) { return node->source->has_raw; }
@@ -406,6 +411,7 @@ static void send_rows(leat_source_state *state, leat_batch *batch)
     state->quiet = false;
     state->moved = true;
     assign_times(state, batch);
+    leat_source_ids_give(&state->ids, batch);
     node->context.watermark_ms = state->generator.watermark_ms;
     atomic_store_explicit(&node->watermark_ms, state->generator.watermark_ms, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->rows_in, batch->count, memory_order_relaxed);

@@ -253,6 +253,7 @@ static void share(leat_batch *batch, leat_batch *parent)
     batch->watermark = parent->watermark;
     batch->watermark_after = parent->watermark_after;
     batch->barrier = parent->barrier;
+    batch->ids = parent->ids;
     batch->parent = leat_batch_ref(parent);
 }
 

@@ -59,6 +59,17 @@ typedef struct leat_column {
     };
 } leat_column;
 
+// Numbers for the values of one column, given where the rows are made: equal values have equal numbers for as long as their
+// dictionary lives, so that keyed operators look a key up by index. They hold for whatever batch shares the column's memory.
+#define LEAT_VALUE_ID_NONE UINT32_MAX
+typedef struct leat_value_ids {
+    const uint32_t *ids;  // physically indexed; NULL: there are none; LEAT_VALUE_ID_NONE: this value has none
+    const void *values;   // of the column that they number
+    const uint8_t *nulls; // its; a NULL has a number too
+    uint64_t dictionary;  // tells dictionaries apart
+    uint32_t limit;       // every id is below
+} leat_value_ids;
+
 typedef struct leat_batch_pool leat_batch_pool;
 
 typedef struct leat_batch {
@@ -74,6 +85,7 @@ typedef struct leat_batch {
     int64_t *watermark;
     int64_t watermark_after;
     uint64_t barrier;
+    leat_value_ids ids;
     leat_arena arena; // for columns and strings of this batch
     // -- private to batch.c
     atomic_uint references;

@@ -485,21 +485,43 @@ void leat_keys_destroy(leat_keys *keys)
     leat_keys_free(keys, keys->table, table_size(keys));
     leat_keys_free(keys, keys->types, keys->type_count * sizeof *keys->types);
     leat_keys_free(keys, keys->scratch, keys->scratch_size);
+    leat_keys_ids_fini(keys);
     leat_arena_fini(&keys->nested);
     leat_budget_free(keys->budget, keys, sizeof *keys);
+}
+
+static bool resolve_range(leat_keys *keys, row_range rows, uint32_t *out_slots)
+{
+    return keys->shape == SHAPE_INTEGER ? integer_resolve(keys, rows, out_slots) : byte_resolve(keys, rows, out_slots);
+}
+
+// Rows whose number is not known yet are looked up by their value, one by one: in the long run there are none.
+static leat_code resolve_unknown(leat_keys *keys, const leat_batch *batch, const uint32_t *columns, uint32_t *slots,
+                                 leat_error *out_error)
+{
+    for (uint32_t i = 0; i < batch->selected; i++) {
+        row_range row = {.batch = batch, .columns = columns, .begin = i, .count = 1};
+        if (slots[i] != LEAT_SLOT_NONE)
+            continue;
+        if (!resolve_range(keys, row, &slots[i]))
+            return out_of_budget(keys, out_error);
+        leat_keys_learn_id(keys, batch->ids.ids[leat_batch_row(batch, i)], slots[i]);
+    }
+    return LEAT_OK;
 }
 
 leat_code leat_keys_resolve(leat_keys *keys, const leat_batch *batch, const uint32_t *columns, uint32_t *out_slots,
                             leat_error *out_error)
 {
+    uint32_t unknown;
     keys->refused = 0;
+    if (batch->ids.ids && keys->type_count == 1 && leat_keys_by_id(keys, batch, columns[0], out_slots, &unknown))
+        return unknown ? resolve_unknown(keys, batch, columns, out_slots, out_error) : LEAT_OK;
     for (uint32_t begin = 0; begin < batch->selected; begin += ROWS_AT_ONCE) {
         uint32_t left = batch->selected - begin;
         row_range rows = {
             .batch = batch, .columns = columns, .begin = begin, .count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE};
-        bool resolved = keys->shape == SHAPE_INTEGER ? integer_resolve(keys, rows, out_slots + begin)
-                                                     : byte_resolve(keys, rows, out_slots + begin);
-        if (!resolved)
+        if (!resolve_range(keys, rows, out_slots + begin))
             return out_of_budget(keys, out_error);
     }
     return LEAT_OK;
@@ -615,6 +637,7 @@ void leat_keys_release(leat_keys *keys, uint32_t slot)
         integer_remove(keys, leat_keys_integer(keys, slot), slot);
     else
         byte_remove(keys, leat_keys_byte(keys, slot), slot);
+    leat_keys_forget_id(keys, slot);
     leat_keys_mark_free(keys, slot);
     keys->count--;
 }

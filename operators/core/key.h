@@ -30,6 +30,7 @@ LEAT_MUST_CHECK leat_code leat_keys_slot(leat_keys *keys, leat_slice key_bytes, 
 uint32_t leat_keys_find(const leat_keys *keys, leat_slice key_bytes); // LEAT_SLOT_NONE when unknown
 leat_slice leat_keys_bytes(const leat_keys *keys, uint32_t slot);
 uint64_t leat_keys_hash(const leat_keys *keys, uint32_t slot);
+void leat_keys_prefetch(const leat_keys *keys, uint32_t slot); // what leat_keys_hash reads
 uint32_t leat_keys_group(const leat_keys *keys, uint32_t slot);
 uint32_t leat_keys_count(const leat_keys *keys);    // live slots
 uint32_t leat_keys_capacity(const leat_keys *keys); // every slot is below it; grows in steps

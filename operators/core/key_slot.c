@@ -29,6 +29,11 @@ void leat_keys_free(leat_keys *keys, void *memory, size_t size)
 
 // ---- slots
 
+void leat_keys_prefetch(const leat_keys *keys, uint32_t slot)
+{
+    __builtin_prefetch(leat_keys_record(keys, slot, leat_keys_record_size(keys)));
+}
+
 static bool grow_directory(leat_keys *keys)
 {
     uint32_t room = keys->page_room ? keys->page_room * 2 : 4;

@@ -73,6 +73,14 @@ typedef struct key_block {
 
 typedef enum key_shape { SHAPE_INTEGER, SHAPE_TEXT, SHAPE_COMPOSITE } key_shape;
 
+// Slots by the numbers that a batch brings for its key column (key_id.c). A number is forgotten with its slot.
+typedef struct key_ids {
+    uint64_t dictionary;
+    uint32_t changes; // of dictionaries; after a few the numbers are left alone
+    uint32_t *slots, *of_slot;
+    uint32_t room, slot_room;
+} key_ids;
+
 struct leat_keys {
     leat_env *env;
     leat_budget *budget;
@@ -97,6 +105,7 @@ struct leat_keys {
     key_block *blocks;
     size_t block_left;
     uint8_t *free_keys[CLASS_COUNT]; // released ones, linked through their first bytes
+    key_ids ids;
     // -- room for encoding the rows of one call
     uint8_t *scratch;
     size_t scratch_size;
@@ -147,3 +156,13 @@ void leat_keys_commit_slot(leat_keys *keys, uint32_t slot);
 // Bytes of a key that is not inline: fill takes them (false: no memory), give_bytes hands them back.
 void leat_keys_give_bytes(leat_keys *keys, uint8_t *bytes, size_t size);
 bool leat_keys_record_fill(leat_keys *keys, byte_record *record, uint64_t hash, leat_slice key);
+
+// ---- key_id.c
+
+// The slots of rows by their numbers, LEAT_SLOT_NONE for those that are not known yet (*out_unknown). False: the batch has no
+// numbers for that column.
+bool leat_keys_by_id(leat_keys *keys, const leat_batch *batch, uint32_t column, uint32_t *out_slots,
+                     uint32_t *out_unknown);
+void leat_keys_learn_id(leat_keys *keys, uint32_t id, uint32_t slot);
+void leat_keys_forget_id(leat_keys *keys, uint32_t slot); // the slot is released
+void leat_keys_ids_fini(leat_keys *keys);

@@ -417,7 +417,7 @@ static leat_batch *make_batch(engine *e)
     return batch;
 }
 
-static void fill_batch(const stream *s, leat_batch *batch, uint64_t at)
+static void fill_batch(const stream *s, leat_batch *batch, uint64_t at, bool numbered)
 {
     batch->columns[0].i64 = s->keys + at % POOL_ROWS;
     batch->columns[1].f64 = s->values + at % POOL_ROWS;
@@ -426,11 +426,17 @@ static void fill_batch(const stream *s, leat_batch *batch, uint64_t at)
         batch->watermark[i] = at + i ? time_of(at + i - 1) - 1 : LEAT_TIME_NONE;
     }
     batch->watermark_after = time_of(at + ROWS - 1) - 1;
+    if (numbered)
+        batch->ids = (leat_value_ids){.ids = s->indexes + at % POOL_ROWS,
+                                      .values = batch->columns[0].values,
+                                      .dictionary = 1,
+                                      .limit = (uint32_t)s->key_count};
 }
 
 // Million rows a second of thread time, without the time in which the rows are made. The clock is a system call: it is read once
 // for several batches.
-static double engine_run(const stream *s, const char *name, leat_window window, bool snapshots, uint64_t *out_results)
+static double engine_run(const stream *s, const char *name, leat_window window, bool snapshots, bool numbered,
+                         uint64_t *out_results)
 {
     enum { BATCHES = 16 };
     engine e;
@@ -442,7 +448,7 @@ static double engine_run(const stream *s, const char *name, leat_window window, 
     leat_error error;
     for (uint64_t at = 0; at < s->rows; at += BATCHES * ROWS) {
         for (unsigned i = 0; i < BATCHES; i++)
-            fill_batch(s, batches[i], at + i * ROWS);
+            fill_batch(s, batches[i], at + i * ROWS, numbered);
         double begin = now_seconds();
         for (unsigned i = 0; i < BATCHES; i++)
             must(e.instance->ops->on_batch(e.instance, 0, batches[i], &error), &error);
@@ -476,16 +482,17 @@ static void compare(const stream *s)
     int64_t gap = (int64_t)(5 * s->key_count * 1000 / SECOND_ROWS) + 2;
     leat_window session = {.kind = LEAT_WINDOW_SESSION, .gap_ms = gap, .time_column = -1};
     double hash[ROUNDS], dense[ROUNDS], window[ROUNDS], stored[ROUNDS], hand[ROUNDS], hand_hashed[ROUNDS],
-        sessions[ROUNDS];
+        sessions[ROUNDS], ids[ROUNDS];
     uint64_t results, closed;
     for (unsigned i = 0; i < ROUNDS; i++) {
         hash[i] = best(hand_hash(s, false), hand_hash(s, true));
         dense[i] = hand_dense(s);
-        window[i] = engine_run(s, "window_time", tumble, false, &results);
-        stored[i] = engine_run(s, "window_time", tumble, true, &results);
+        window[i] = engine_run(s, "window_time", tumble, false, false, &results);
+        stored[i] = engine_run(s, "window_time", tumble, true, false, &results);
+        ids[i] = engine_run(s, "window_time", tumble, false, true, &results);
         hand[i] = hand_sessions(s, gap);
         hand_hashed[i] = best(hand_sessions_hash(s, gap, false, &closed), hand_sessions_hash(s, gap, true, &closed));
-        sessions[i] = engine_run(s, "window_session", session, false, &results);
+        sessions[i] = engine_run(s, "window_session", session, false, false, &results);
         if (results < closed || results > closed + ROWS) { // the last batch's end has a watermark of its own
             fprintf(stderr, "%llu sessions by hand, %llu by the operator\n", (unsigned long long)closed,
                     (unsigned long long)results);
@@ -494,8 +501,9 @@ static void compare(const stream *s)
     }
     double h = median(hash), d = median(dense), w = median(window), k = median(stored), r = median(sessions);
     double sh = median(hand_hashed), sd = median(hand);
-    printf("%9llu | %9.1f %9.1f | %9.1f %6.2f %6.2f | %9.1f %8.2f | %9.1f %9.1f | %9.1f %6.2f %6.2f\n",
-           (unsigned long long)s->key_count, h, d, w, w / h, w / d, k, k / w, sh, sd, r, r / sh, r / sd);
+    double n = median(ids);
+    printf("%9llu | %9.1f %9.1f | %9.1f %6.2f %6.2f | %9.1f %6.2f | %9.1f %8.2f | %9.1f %9.1f | %9.1f %6.2f %6.2f\n",
+           (unsigned long long)s->key_count, h, d, w, w / h, w / d, n, n / d, k, k / w, sh, sd, r, r / sh, r / sd);
     fflush(stdout);
 }
 
@@ -503,8 +511,9 @@ int main(int argc, char **argv)
 {
     uint64_t rows = (argc > 1 ? strtoull(argv[1], NULL, 10) : 24) * SECOND_ROWS;
     static const uint64_t key_counts[] = {100, 10000, 1000000};
-    printf("%9s | %9s %9s | %9s %6s %6s | %9s %8s | %9s %9s | %9s %6s %6s\n", "keys", "hash", "dense", "tumble",
-           "/hash", "/dense", "snapshots", "/without", "by hash", "dense", "sessions", "/hash", "/dense");
+    printf("%9s | %9s %9s | %9s %6s %6s | %9s %6s | %9s %8s | %9s %9s | %9s %6s %6s\n", "keys", "hash", "dense",
+           "tumble", "/hash", "/dense", "numbered", "/dense", "snapshots", "/without", "by hash", "dense", "sessions",
+           "/hash", "/dense");
     uint64_t only = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
     for (unsigned i = 0; i < 3; i++) {
         if (only && only != key_counts[i])

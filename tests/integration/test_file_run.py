@@ -56,7 +56,45 @@ def results(path):
     return found
 
 
+# Rules that deal the same rows out by the same key look it up once: their results are those of a rule by itself.
+SHARED_KEYS = """
+agent: {{ workers: {workers} }}
+sources:
+  s:
+    driver: file
+    path: in.jsonl
+    format: json
+    fields: {{ k: string, ts: timestamp_ms, v: double }}
+    event_time: ts
+    watermark: {{ out_of_orderness: 100ms }}
+rules:
+{rules}
+sinks:
+{sinks}
+"""
+SHARED_QUERY = ("SELECT k, window_start, COUNT(*) AS n, SUM(v) AS total FROM TABLE(TUMBLE(TABLE {0}, DESCRIPTOR(ts), "
+                "INTERVAL '1' SECOND)) GROUP BY k, window_start, window_end")
+SHARED_TABLES = ["s", "(SELECT * FROM s WHERE v >= 0)", "(SELECT v, ts, k FROM s)", "(SELECT k, ts, v FROM s WHERE v < 1e9)"]
+
+
 class FileRun(unittest.TestCase):
+    def test_rules_that_share_a_key(self):
+        data = rows(5000, keys=300) + [{"ts": 50_000, "v": 1.0}]  # the last one has no key
+        for workers in (1, 4):
+            with self.subTest(workers=workers), Folder() as folder:
+                write_lines(folder / "in.jsonl", data)
+                tables = [name if name == "s" else f"{name}" for name in SHARED_TABLES]
+                rules = [f'  r{i}: {{ sql: "WITH t AS (SELECT * FROM {table}) {SHARED_QUERY.format("t")}", to: o{i} }}'
+                         for i, table in enumerate(tables)]
+                sinks = [f"  o{i}: {{ driver: file, path: out{i}.jsonl, format: json }}" for i in range(len(tables))]
+                (folder / "g.yaml").write_text(
+                    SHARED_KEYS.format(workers=workers, rules="\n".join(rules), sinks="\n".join(sinks)))
+                leat("run", "g.yaml", cwd=folder)
+                want = {(None if key == "None" else key, ms): value
+                        for (key, ms), value in expected([{**row, "k": str(row.get("k"))} for row in data]).items()}
+                for i in range(len(tables)):
+                    self.assertEqual(results(folder / f"out{i}.jsonl"), want)
+
     def test_bounded_run_ends_and_the_next_appends(self):
         with Folder() as folder:
             data = rows(5000)
