@@ -33,7 +33,7 @@ static const leat_setting table[] = {
     {"rule_memory", LEAT_SETTING_SIZE, MEMBER(rule_memory_bytes), false, "16MiB", 65536, -1, NULL,
      "Budget of a rule's state, unless the rule says memory."},
     {"map_size", LEAT_SETTING_SIZE, MEMBER(map_size_bytes), false, "0", 0, 0, NULL,
-     "Size of the checkpoint store's memory map; 0 chooses it."},
+     "Most that the checkpoint store may grow to; 0 is what the address space holds: 2 GiB on 32-bit boards."},
     {"flash_budget", LEAT_SETTING_SIZE, MEMBER(flash_budget_bytes), false, "0", 0, 0, NULL,
      "Bytes a day that may be written to flash before leat warns; 0 only counts them."},
     {"checkpoint.interval", LEAT_SETTING_DURATION, MEMBER(checkpoint_interval_ms), false, "1s", 10, 86400000, NULL,

@@ -107,7 +107,7 @@ static const char *directory_of(leat_arena *arena, const char *path)
 static void load_function(gateway *g, const leat_yaml_node *node)
 {
     const leat_function_catalog *functions = g->options->functions;
-    leat_error error;
+    leat_error error = {0};
     if (node->kind != LEAT_YAML_SCALAR || leat_yaml_is_null(node) || !node->text.size) {
         leat_report_error(&g->report, node, "expected the path of a shared object, found %s",
                           leat_yaml_kind_text(node));
@@ -118,8 +118,10 @@ static void load_function(gateway *g, const leat_yaml_node *node)
         return;
     }
     const char *path = leat_settings_path(g->arena, g->reader.directory, node->text);
-    if (functions->load(functions->context, path, &error) != LEAT_OK)
-        leat_report_error(&g->report, node, "%s", error.message);
+    if (functions->load(functions->context, path, &error) == LEAT_OK)
+        return;
+    leat_report_error(&g->report, node, "%s %s", error.place[0] ? error.place : path, error.message);
+    leat_planner_miss_functions(g->planner);
 }
 
 static void load_item(gateway *g, const leat_yaml_node *item)
@@ -300,7 +302,8 @@ leat_code leat_compile_text(const leat_compile_options *options, const char *pat
                                        .arena = g->arena,
                                        .report = &g->report,
                                        .directory = directory_of(g->arena, path),
-                                       .variable = options->variable};
+                                       .variable = options->variable,
+                                       .secrets_unread = options->secrets_unread};
     // The file's text outlives the caller's: values are shown and bound from it.
     leat_slice own = leat_slice_of(leat_arena_copy(g->arena, text.data, text.size), text.size);
     if (read_document(g, plan->path, own))

@@ -341,6 +341,16 @@ static leat_type instant(void)
     return type;
 }
 
+static const struct {
+    uint32_t bit;
+    const char *name;
+    int kind;
+} implicit_columns[] = {{LEAT_IMPLICIT_SOURCE, "source", LEAT_KIND_STRING},
+                        {LEAT_IMPLICIT_TS, "ts", LEAT_KIND_TIMESTAMP_LTZ},
+                        {LEAT_IMPLICIT_TOPIC, "topic", LEAT_KIND_STRING},
+                        {LEAT_IMPLICIT_UNIT, "unit", LEAT_KIND_INT},
+                        {LEAT_IMPLICIT_QUALITY, "quality", LEAT_KIND_STRING}};
+
 static bool has_field(const leat_plan_source *source, const char *name)
 {
     for (uint32_t i = 0; i < source->field_count; i++)
@@ -349,34 +359,47 @@ static bool has_field(const leat_plan_source *source, const char *name)
     return false;
 }
 
-void gateway_make_schema(gateway *g, gateway_source *source)
+// The columns in their order, with or without the field of the row kind.
+static leat_schema *make_schema(gateway *g, const leat_plan_source *plan, const char *processing_time, bool with_kind)
 {
-    const struct {
-        uint32_t bit;
-        const char *name;
-        leat_type type;
-    } columns[] = {{LEAT_IMPLICIT_SOURCE, "source", leat_type_of(LEAT_KIND_STRING)},
-                   {LEAT_IMPLICIT_TS, "ts", instant()},
-                   {LEAT_IMPLICIT_TOPIC, "topic", leat_type_of(LEAT_KIND_STRING)},
-                   {LEAT_IMPLICIT_UNIT, "unit", leat_type_of(LEAT_KIND_INT)},
-                   {LEAT_IMPLICIT_QUALITY, "quality", leat_type_of(LEAT_KIND_STRING)}};
-    leat_plan_source *plan = &source->plan;
     leat_schema *schema = leat_arena_new(g->arena, leat_schema);
-    leat_field *fields = leat_arena_array(g->arena, leat_field, plan->field_count + 5);
+    leat_field *fields = leat_arena_array(g->arena, leat_field, plan->field_count + 6);
     *schema = (leat_schema){.fields = fields, .rowtime = -1, .proctime = -1};
     for (uint32_t i = 0; i < plan->field_count; i++)
-        fields[schema->count++] = (leat_field){plan->fields[i].name, plan->fields[i].type};
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        if (!(plan->driver->implicit & columns[i].bit) || has_field(plan, columns[i].name))
+        if (with_kind || (int32_t)i != plan->kind_field)
+            fields[schema->count++] = (leat_field){plan->fields[i].name, plan->fields[i].type};
+    for (size_t i = 0; i < sizeof implicit_columns / sizeof *implicit_columns; i++) {
+        if (!(plan->implicit & implicit_columns[i].bit))
             continue;
-        plan->implicit |= columns[i].bit;
-        if (columns[i].bit == LEAT_IMPLICIT_TS && plan->event_time < 0)
+        if (implicit_columns[i].bit == LEAT_IMPLICIT_TS && plan->event_time < 0)
             schema->rowtime = (int32_t)schema->count;
-        fields[schema->count++] = (leat_field){leat_slice_text(columns[i].name), columns[i].type};
+        fields[schema->count] = (leat_field){leat_slice_text(implicit_columns[i].name), instant()};
+        if (implicit_columns[i].bit != LEAT_IMPLICIT_TS)
+            fields[schema->count].type = leat_type_of((leat_kind)implicit_columns[i].kind);
+        schema->count++;
+    }
+    if (processing_time) {
+        schema->proctime = (int32_t)schema->count;
+        fields[schema->count++] = (leat_field){leat_slice_text(processing_time), instant()};
     }
     if (plan->event_time >= 0)
         schema->rowtime = plan->event_time;
-    plan->schema = schema;
+    return schema;
+}
+
+void gateway_make_schema(gateway *g, gateway_source *source, const char *processing_time)
+{
+    leat_plan_source *plan = &source->plan;
+    for (size_t i = 0; i < sizeof implicit_columns / sizeof *implicit_columns; i++)
+        if ((plan->driver->implicit & implicit_columns[i].bit) && !has_field(plan, implicit_columns[i].name))
+            plan->implicit |= implicit_columns[i].bit;
+    plan->schema = plan->decoded = make_schema(g, plan, processing_time, false);
+    if (plan->kind_field >= 0)
+        plan->decoded = make_schema(g, plan, processing_time, true);
+    if (processing_time && gateway_check_name(g, leat_yaml_find(source->value, "processing_time"), "column") &&
+        leat_schema_find(plan->schema, leat_slice_text(processing_time)) != plan->schema->proctime)
+        leat_report_error(&g->report, leat_yaml_find(source->value, "processing_time"),
+                          "processing_time: the source has a column '%.60s' already", processing_time);
 }
 
 void gateway_print_types(leat_writer *out)

@@ -29,7 +29,9 @@ typedef struct gateway_feed { // a stream for a sink
 typedef struct gateway_sink {
     leat_plan_sink plan;
     const leat_yaml_node *key, *value;
-    bool failed, fed;
+    bool failed, fed, changelog_set;
+    leat_changelog changelog;
+    leat_text_list primary_key;
     uint32_t feed_count, feed_capacity;
     gateway_feed *feeds;
 } gateway_sink;
@@ -96,10 +98,13 @@ typedef struct gateway_rule {
     const leat_yaml_node *detect;  // the detection's name in the rule
     leat_text_list to, late_to;
     int64_t allowed_lateness_ms, state_ttl_ms;
+    const leat_rule_emit *emit; // NULL: not set
     bool unbounded, failed, incomplete;
     bool late_read;            // somebody reads NAME.late
     uint32_t dependency_count; // indexes of rules
     uint32_t *dependencies;
+    leat_sql_script
+        *script; // of a rule in SQL, parsed when its tables were looked up; NULL: not yet, or it does not parse
     enum { RULE_NEW, RULE_VISITED, RULE_DONE } order;
     leat_rule_result result;
 } gateway_rule;
@@ -137,10 +142,15 @@ extern const leat_settings gateway_agent_settings;
 void gateway_read_agent(gateway *g);
 // fields.c; false when something was reported.
 bool gateway_read_fields(gateway *g, gateway_source *source, gateway_field **out_places);
-void gateway_make_schema(gateway *g, gateway_source *source);
+// processing_time: name of that column, NULL: none.
+void gateway_make_schema(gateway *g, gateway_source *source, const char *processing_time);
 extern const char *const gateway_field_keys[];
+// Prints the sections of a rule's forms for the manual.
+void gateway_print_forms(leat_writer *out);
 // Prints the names of types for the manual.
 void gateway_print_types(leat_writer *out);
+// sink_changelog.c: refuses what the sink does not take; may put a node before it.
+void gateway_match_changelog(gateway *g, gateway_sink *sink, gateway_feed *feed);
 // source.c
 extern const leat_settings gateway_source_settings;
 void gateway_read_sources(gateway *g);
@@ -164,6 +174,12 @@ void gateway_plan_rules(gateway *g);
 // reported at the node when the rule is done. NULL after reporting that the node is no text.
 const leat_rule_text *gateway_expression(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key);
 const leat_rule_text *gateway_name(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key);
+// emit.c: into rule->emit
+extern const leat_settings gateway_emit_settings;
+void gateway_read_emit(gateway *g, gateway_rule *rule);
+// window.c, split.c
+extern const gateway_form gateway_pattern_form; // pattern.c
+extern const gateway_form gateway_window_form, gateway_join_form, gateway_split_form;
 // order.c: rules in an order in which what a rule reads comes first; cycles are reported and fail.
 void gateway_order_rules(gateway *g, uint32_t *out_order);
 // detections.c

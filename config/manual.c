@@ -165,10 +165,14 @@ void leat_manual_print(const leat_driver_catalog *drivers, leat_writer *out)
              "## agent\n");
     print_settings(&m, &gateway_agent_settings);
     print_drivers(&m, drivers);
-    leat_write_text(out, "\n## rules\n\n`NAME: { sql: .. }` or `NAME: { detect: .. }`. A rule's results are a stream "
-                         "that other rules read "
-                         "by its name.\n");
+    leat_write_text(out, "\n## rules\n\n`NAME: { sql: .. }`, `NAME: { detect: .. }`, or one of the forms below: "
+                         "`window`, `pattern`, `join`, `split`. A rule's results are a stream that other rules read "
+                         "by its name; further outputs, such as `late` or those of `split`, are NAME.OUTPUT, and "
+                         "`outputs: { OUTPUT: SINK }` sends them to sinks.\n");
     print_settings(&m, &gateway_rule_settings);
+    leat_write_text(out, "\nFor windows of `sql`, results before and after their end:\n");
+    print_settings(&m, &gateway_emit_settings);
+    gateway_print_forms(out);
     print_detections(&m);
     leat_write_text(out, "\n## functions\n\n`NAME: PATH`, or a list of paths: shared objects with functions in C "
                          "(operators/api/leat.h).\n");

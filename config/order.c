@@ -29,10 +29,10 @@ static void depend_on(gateway *g, gateway_rule *rule, leat_slice stream)
     g->rules[found].late_read |= leat_slice_is(output, ".late");
 }
 
-static void depend(gateway *g, gateway_rule *rule, const leat_sql_script *script)
+static void depend(gateway *g, gateway_rule *rule, const leat_sql_script *script, leat_arena *scratch)
 {
     const leat_planner_table *tables;
-    uint32_t count = leat_planner_tables(g->arena, script, &tables);
+    uint32_t count = leat_planner_tables(scratch, script, &tables);
     rule->dependencies = leat_arena_array(g->arena, uint32_t, count + 1);
     for (uint32_t i = 0; i < count; i++)
         depend_on(g, rule, tables[i].name);
@@ -46,9 +46,20 @@ static void depend_of_form(gateway *g, gateway_rule *rule)
         depend_on(g, rule, form->streams[i]);
 }
 
-static void find_dependencies(gateway *g, gateway_rule *rule)
+// A detection's text is bound once more when it is planned, then with its time column: here it does not outlive the look at its tables.
+static leat_sql_script *bind_for_a_look(gateway *g, gateway_rule *rule, leat_arena *scratch,
+                                        leat_sql_diagnostics *ignored)
 {
-    leat_sql_diagnostics *ignored = leat_arena_new(g->arena, leat_sql_diagnostics);
+    leat_arena *plans = g->arena;
+    g->arena = scratch;
+    leat_sql_script *script = gateway_bind_detection(g, rule, NULL, ignored);
+    g->arena = plans;
+    return script;
+}
+
+static void find_dependencies(gateway *g, gateway_rule *rule, leat_arena *scratch)
+{
+    leat_sql_diagnostics *ignored = leat_arena_new(scratch, leat_sql_diagnostics);
     leat_sql_script *script = NULL;
     uint32_t errors = g->report.diagnostics->error_count;
     if (rule->form_rule)
@@ -56,13 +67,15 @@ static void find_dependencies(gateway *g, gateway_rule *rule)
     if (!rule->text || rule->failed)
         return;
     if (rule->detection)
-        script = gateway_bind_detection(g, rule, NULL, ignored);
-    else if (leat_sql_parse_statements(g->arena, rule->text->text, &script, ignored) != LEAT_OK)
+        script = bind_for_a_look(g, rule, scratch, ignored);
+    else if (leat_sql_parse_statements(g->arena, rule->text->text, &script, ignored) == LEAT_OK)
+        rule->script = script;
+    else
         script = NULL;
     rule->failed |=
         rule->incomplete || g->report.diagnostics->error_count > errors; // values of parameters are reported here, once
     if (script)
-        depend(g, rule, script);
+        depend(g, rule, script, scratch);
 }
 
 // ---- depth first
@@ -94,7 +107,7 @@ static void report_cycle(walk *w, uint32_t from)
                           first->plan.name);
 }
 
-enum { DEPTH_MAX = 1000 };
+enum { DEPTH_MAX = 1000, SCRATCH_CHUNK = 65536 };
 
 static void visit(walk *w, uint32_t index)
 {
@@ -121,10 +134,14 @@ static void visit(walk *w, uint32_t index)
 void gateway_order_rules(gateway *g, uint32_t *out_order)
 {
     walk w = {.g = g, .order = out_order, .path = leat_arena_array(g->arena, uint32_t, g->rule_count + 1)};
+    leat_arena scratch;
+    leat_arena_init(&scratch, g->options->env, SCRATCH_CHUNK);
     for (uint32_t i = 0; i < g->rule_count; i++) {
         leat_report_context(&g->report, "rule '%.60s'", g->rules[i].plan.name);
-        find_dependencies(g, &g->rules[i]);
+        find_dependencies(g, &g->rules[i], &scratch);
+        leat_arena_reset(&scratch);
     }
+    leat_arena_fini(&scratch);
     for (uint32_t i = 0; i < g->rule_count; i++)
         visit(&w, i);
     leat_report_context(&g->report, "%s", "");

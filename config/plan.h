@@ -53,6 +53,7 @@ typedef struct leat_plan_watermark {
     int64_t
         future_ms; // a reading from further in the future than this flows but does not move the watermark; 0: no guard
     int64_t interval_ms;            // periodic emission; 0: after every row
+    int64_t wait_ms;                // at its first start no watermark for so long: joins wait for what a table holds
     const leat_program *expression; // EXPRESSION: TIMESTAMP-typed, over the source's schema
     const char *expression_text;
 } leat_plan_watermark;
@@ -65,9 +66,11 @@ typedef struct leat_plan_source {
     const void *settings;
     const leat_source_field *fields;
     uint32_t field_count;
-    const leat_schema *schema; // fields, then implicit columns
-    uint32_t implicit;         // bits of the implicit columns present
-    int32_t event_time;        // column; -1: none (arrival)
+    const leat_schema *schema;  // fields, then implicit columns, then the processing-time column where there is one
+    const leat_schema *decoded; // what the format fills: the same with the field of the row kind; == schema without one
+    int32_t kind_field;         // +I, -U, +U, -D: among fields, -1: all rows are +I
+    uint32_t implicit;          // bits of the implicit columns present
+    int32_t event_time;         // column; -1: none (arrival)
     leat_plan_watermark watermark;
     const leat_format_description *format; // NULL: the driver decodes
     const void *format_settings;
@@ -90,9 +93,10 @@ typedef struct leat_plan_sink {
     const void *settings;
     const leat_format_description *format; // NULL: the driver encodes
     const void *format_settings;
-    const char *topic;   // template: {rule} {gateway} {sink} {column}; NULL: none
-    bool envelope;       // id, sequence, rule, gateway in the payload
-    const char *payload; // template instead of a format, NULL
+    const char *topic;           // template: {rule} {gateway} {sink} {column}; NULL: none
+    bool envelope;               // id, sequence, rule, gateway in the payload
+    const char *payload;         // template instead of a format, NULL
+    const char *changelog_field; // name of the row kind in the payload; NULL: "op"
     leat_commit commit;
     int64_t outbox_max_bytes;
     uint32_t input_count;
@@ -178,10 +182,10 @@ typedef struct leat_compile_options {
     leat_env *env;
     const leat_driver_catalog *drivers;
     const leat_function_catalog *functions;
-    const char *default_state;    // NULL: `.leat` beside the file
-    const char *const *overrides; // --set section.key=value, NULL-terminated, or NULL
-    const char *(*variable)(
-        const char *name); // environment, for secrets ${NAME}; NULL: kept as references (leat check)
+    const char *default_state;                 // NULL: `.leat` beside the file
+    const char *const *overrides;              // --set section.key=value, NULL-terminated, or NULL
+    const char *(*variable)(const char *name); // environment, for secrets ${NAME}; NULL: kept as references
+    bool secrets_unread; // files of secrets are looked for and not opened, their references kept (leat check)
 } leat_compile_options;
 
 // One error or warning of a gateway file, with what is needed to show its line and a caret.

@@ -32,59 +32,36 @@ const leat_settings gateway_rule_settings = {table, sizeof table / sizeof *table
 
 // Forms of rules beside sql and detect, in the order of the manual.
 static const gateway_form *const forms[] = {
-    NULL,
+    &gateway_pattern_form, &gateway_window_form, &gateway_join_form, &gateway_split_form, NULL,
 };
 
-static const struct {
-    const char *key, *instead;
-} not_yet[] = {
-    {"emit_every", "use CUMULATE for early results"},
-    {"emit_count", "use CUMULATE for early results"},
-    {"pattern", "use a short form (detect:) or a process function"},
-    {"window", "use TUMBLE, HOP, CUMULATE or SESSION in sql"},
-    {"join", "use a process function with two tables"},
-};
-enum { NOT_YET = sizeof not_yet / sizeof *not_yet, FORMS = sizeof forms / sizeof *forms };
+enum { FORMS = sizeof forms / sizeof *forms };
 
 // ---- reading
 
 static void check_keys(gateway *g, gateway_rule *rule)
 {
-    const char *others[PARAMETERS_MAX + NOT_YET + FORMS + 6];
-    const leat_settings *tables[] = {&gateway_rule_settings};
+    const char *others[PARAMETERS_MAX + FORMS + 6];
+    const leat_settings *tables[] = {&gateway_rule_settings, &gateway_emit_settings};
     uint32_t count = 0;
     others[count++] = "sql";
     others[count++] = "detect";
     others[count++] = "outputs";
     for (uint32_t i = 0; forms[i]; i++)
         others[count++] = forms[i]->key;
-    for (size_t i = 0; i < NOT_YET; i++)
-        if (leat_yaml_find(rule->value, not_yet[i].key)) // known, so that it is refused once; never suggested
-            others[count++] = not_yet[i].key;
     bool from_in_sql = !rule->detection && leat_yaml_find(rule->value, "sql") && leat_yaml_find(rule->value, "from");
     if (from_in_sql)
         others[count++] = "from";
     for (uint32_t i = 0; rule->detection && i < rule->detection->parameter_count; i++)
         others[count++] = rule->detection->parameters[i].name;
     others[count] = NULL;
-    leat_settings_known known = {tables, 1, others};
+    leat_settings_known known = {tables, 2, others};
     bool guess = rule->detect && !rule->detection; // its parameters are not known
     if (!guess)
         leat_settings_unknown(&g->reader, rule->value, &known);
     if (from_in_sql)
         leat_report_error(&g->report, leat_yaml_find(rule->value, "from"),
                           "'from' belongs to a short form; with sql the FROM clause says it");
-}
-
-static void refuse_not_yet(gateway *g, const gateway_rule *rule)
-{
-    for (size_t i = 0; i < NOT_YET; i++) {
-        int index = leat_yaml_index(rule->value, leat_slice_text(not_yet[i].key));
-        if (index < 0)
-            continue;
-        leat_report_error(&g->report, rule->value->pairs[index].key, "'%s' is not in leat yet; %s", not_yet[i].key,
-                          not_yet[i].instead);
-    }
 }
 
 static bool read_detect(gateway *g, gateway_rule *rule)
@@ -121,7 +98,10 @@ static const leat_rule_text *text_add(gateway *g, gateway_rule *rule, const leat
                                       const char *wanted)
 {
     if (node->kind != LEAT_YAML_SCALAR || leat_yaml_is_null(node) || !node->text.size) {
-        leat_report_error(&g->report, node, "key '%s': expected %s, found %s", key, wanted, leat_yaml_kind_text(node));
+        bool cut = leat_yaml_is_null(node) && node->offset < node->document->text.size &&
+                   strchr(",}", node->document->text.data[node->offset]);
+        leat_report_error(&g->report, node, "key '%s': expected %s, found %s%s", key, wanted, leat_yaml_kind_text(node),
+                          cut ? "; a comma ends a value within { }: put an expression that has one in quotes" : "");
         return NULL;
     }
     gateway_text_place *place = leat_arena_new(g->arena, gateway_text_place);
@@ -145,6 +125,12 @@ const leat_rule_text *gateway_expression(gateway *g, gateway_rule *rule, const l
     if (text && leat_sql_parse_expression(g->arena, text->text, 0, &expr, text->diagnostics) == LEAT_OK)
         text->expr = expr;
     return text;
+}
+
+void gateway_print_forms(leat_writer *out)
+{
+    for (uint32_t i = 0; forms[i]; i++)
+        forms[i]->manual(out);
 }
 
 static const gateway_form *find_form(const gateway_rule *rule)
@@ -194,11 +180,8 @@ static bool read_text(gateway *g, gateway_rule *rule)
         return read_sql(g, rule, sql);
     if (rule->detect)
         return read_detect(g, rule);
-    bool refused = false;
-    for (size_t i = 0; i < NOT_YET; i++)
-        refused |= leat_yaml_find(rule->value, not_yet[i].key) != NULL;
-    if (!refused)
-        leat_report_error(&g->report, rule->key, "missing key 'sql' or 'detect': what to compute");
+    leat_report_error(&g->report, rule->key,
+                      "missing key 'sql', 'detect', 'window', 'pattern', 'join' or 'split': what to compute");
     return false;
 }
 
@@ -241,7 +224,7 @@ static bool read_rule(gateway *g, gateway_rule *rule)
     }
     leat_settings_read(&g->reader, &gateway_rule_settings, rule->value, rule->key, settings);
     take_settings(g, rule, settings);
-    refuse_not_yet(g, rule);
+    gateway_read_emit(g, rule);
     rule->outputs = leat_yaml_find(rule->value, "outputs");
     bool text = read_text(g, rule);
     check_keys(g, rule);
@@ -309,6 +292,8 @@ static leat_sql_script *script_of(gateway *g, gateway_rule *rule, leat_sql_diagn
     leat_sql_script *script = NULL;
     if (rule->detection)
         return has_time(g, rule) ? gateway_bind_detection(g, rule, time_of(g, rule), diagnostics) : NULL;
+    if (rule->script)
+        return rule->script;
     return leat_sql_parse_statements(g->arena, rule->text->text, &script, diagnostics) == LEAT_OK ? script : NULL;
 }
 
@@ -342,10 +327,10 @@ static bool texts_parsed(const gateway_rule *rule)
     return true;
 }
 
-static void plan_one(gateway *g, uint32_t index)
+static void plan_one(gateway *g, uint32_t index, leat_sql_diagnostics *diagnostics)
 {
     gateway_rule *rule = &g->rules[index];
-    leat_sql_diagnostics *diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics);
+    *diagnostics = (leat_sql_diagnostics){0};
     uint32_t errors = g->report.diagnostics->error_count;
     leat_sql_script *script = rule->form_rule ? NULL : script_of(g, rule, diagnostics);
     leat_rule_request request = {.rule = index,
@@ -356,7 +341,8 @@ static void plan_one(gateway *g, uint32_t index)
                                  .allowed_lateness_ms = rule->allowed_lateness_ms,
                                  .late_output = rule->late_to.count || rule->late_read,
                                  .state_ttl_ms = rule->state_ttl_ms,
-                                 .unbounded = rule->unbounded};
+                                 .unbounded = rule->unbounded,
+                                 .emit = rule->emit};
     if (!script && !rule->form_rule)
         leat_planner_add_failed(g->planner, rule->plan.name);
     rule->failed =
@@ -398,7 +384,10 @@ static void output_unknown(gateway *g, const gateway_rule *rule, const leat_yaml
     char hint[128];
     for (uint32_t i = 0; i < rule->result.output_count; i++)
         names[count++] = leat_slice_text(rule->result.outputs[i].name);
-    if (count)
+    if (leat_slice_is(key->text, "late") && !count)
+        leat_report_error(&g->report, key,
+                          "the rule has no output 'late': late rows go where the rule's `late_to` says");
+    else if (count)
         leat_report_error(&g->report, key, "the rule has no output '%.60s'%s", key->text.data,
                           leat_suggest_text(key->text, names, count, hint));
     else
@@ -480,6 +469,7 @@ static void feed_sinks(gateway *g, uint32_t index)
 void gateway_plan_rules(gateway *g)
 {
     uint32_t *order = leat_arena_array(g->arena, uint32_t, g->rule_count + 1);
+    leat_sql_diagnostics *diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics); // one rule after the other
     gateway_order_rules(g, order);
     for (uint32_t i = 0; i < g->rule_count; i++) {
         gateway_rule *rule = &g->rules[order[i]];
@@ -487,7 +477,7 @@ void gateway_plan_rules(gateway *g)
         if (rule->failed)
             add_failed(g, rule->plan.name);
         else
-            plan_one(g, order[i]);
+            plan_one(g, order[i], diagnostics);
     }
     for (uint32_t i = 0; i < g->rule_count; i++) {
         leat_report_context(&g->report, "rule '%.60s'", g->rules[i].plan.name);

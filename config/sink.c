@@ -6,7 +6,9 @@
 #include "operators/base/suggest.h"
 
 typedef struct sink_settings {
-    const char *driver, *topic, *payload;
+    const char *driver, *topic, *payload, *changelog_field;
+    int32_t changelog;
+    leat_text_list primary_key;
     bool envelope;
     int32_t commit;
     int64_t outbox_max_bytes;
@@ -14,6 +16,7 @@ typedef struct sink_settings {
 
 #define MEMBER(name) offsetof(sink_settings, name)
 static const char *const commits[] = {"checkpoint", "now", "none", NULL};
+static const char *const changelogs[] = {"insert", "upsert", "retract", NULL};
 static const leat_setting table[] = {
     {"driver", LEAT_SETTING_TEXT, MEMBER(driver), true, NULL, 0, 0, NULL, "What delivers, such as mqtt or file."},
     {"topic", LEAT_SETTING_TEXT, MEMBER(topic), false, NULL, 0, 0, NULL,
@@ -26,6 +29,14 @@ static const leat_setting table[] = {
     {"envelope", LEAT_SETTING_BOOLEAN, MEMBER(envelope), false, NULL, 0, 0, NULL,
      "Put id, sequence, rule and gateway into the payload; by default where the receiver needs the id to tell "
      "repeats."},
+    {"changelog", LEAT_SETTING_CHOICE, MEMBER(changelog), false, "insert", 0, 0, changelogs,
+     "Which changes it takes: insert: new rows only; upsert: updates and deletes by primary_key; retract: the row "
+     "before an "
+     "update too. Left out: what the driver can."},
+    {"primary_key", LEAT_SETTING_TEXT_LIST, MEMBER(primary_key), false, NULL, 0, 0, NULL,
+     "The columns by which `changelog: upsert` updates; by default those that tell the rule's rows apart."},
+    {"changelog_field", LEAT_SETTING_TEXT, MEMBER(changelog_field), false, "op", 0, 0, NULL,
+     "The member of a JSON payload, or the column of a CSV, with the row kind: +I, -U, +U or -D."},
     {"outbox.max", LEAT_SETTING_SIZE, MEMBER(outbox_max_bytes), false, NULL, 16 << 20, -1, NULL,
      "Size of the outbox at which the rules are held back; by default the agent's outbox.max."},
 };
@@ -114,6 +125,10 @@ static void set_common(gateway *g, gateway_sink *sink, const sink_settings *sett
     const leat_sink_description *driver = plan->driver;
     plan->topic = settings->topic;
     plan->payload = settings->payload;
+    plan->changelog_field = settings->changelog_field;
+    sink->changelog = (leat_changelog)settings->changelog;
+    sink->changelog_set = leat_yaml_find(sink->value, "changelog") != NULL;
+    sink->primary_key = settings->primary_key;
     plan->commit = (leat_commit)settings->commit;
     plan->outbox_max_bytes = settings->outbox_max_bytes ? settings->outbox_max_bytes : g->plan->agent->outbox_max_bytes;
     plan->envelope = leat_yaml_find(sink->value, "envelope") ? settings->envelope : driver && driver->guarantee == 'I';
@@ -221,22 +236,6 @@ static const char *owner_of(gateway *g, const gateway_feed *feed)
                 : leat_arena_format(g->arena, "source '%s'", feed->stream);
 }
 
-static void check_changelog(gateway *g, const gateway_sink *sink, const gateway_feed *feed)
-{
-    const leat_sink_description *driver = sink->plan.driver;
-    leat_changelog changelog = feed->input.schema->changelog;
-    if (changelog == LEAT_CHANGELOG_INSERT || (changelog == LEAT_CHANGELOG_UPSERT && driver->takes_upsert) ||
-        (changelog == LEAT_CHANGELOG_RETRACT && driver->takes_retract))
-        return;
-    const char *what =
-        changelog == LEAT_CHANGELOG_UPSERT ? "updates and deletes by key" : "updates and takes rows back";
-    leat_report_error(
-        &g->report, feed->place,
-        "'%s' gives %s, and sink '%s' (%s) only takes new rows; aggregate over a window (TUMBLE, HOP) for final "
-        "results, or use a sink that takes changes, such as file",
-        feed->stream, what, sink->plan.name, driver->name);
-}
-
 // {name} of a topic or payload: fixed names and columns, as firmware-agent/flow/template.c reads them.
 static void check_template(gateway *g, const gateway_sink *sink, const gateway_feed *feed, const char *text,
                            const char *key)
@@ -265,10 +264,10 @@ static void check_template(gateway *g, const gateway_sink *sink, const gateway_f
     }
 }
 
-static void check_feed(gateway *g, const gateway_sink *sink, const gateway_feed *feed)
+static void check_feed(gateway *g, gateway_sink *sink, gateway_feed *feed)
 {
     leat_report_context(&g->report, "%s", owner_of(g, feed));
-    check_changelog(g, sink, feed);
+    gateway_match_changelog(g, sink, feed);
     leat_report_context(&g->report, "sink '%.60s'", sink->plan.name);
     if (sink->plan.topic)
         check_template(g, sink, feed, sink->plan.topic, "topic");
@@ -308,6 +307,33 @@ static void add_node(gateway *g, gateway_sink *sink, uint32_t index)
     leat_planner_add_node(g->planner, &node);
 }
 
+static bool same_columns(const leat_schema *a, const leat_schema *b)
+{
+    bool same = a->count == b->count;
+    for (uint32_t i = 0; same && i < a->count; i++)
+        same = leat_slice_equal(a->fields[i].name, b->fields[i].name);
+    return same;
+}
+
+// CSV has one header, which is the first stream's: rows of other columns would stand under the wrong names.
+static void warn_mixed_columns(gateway *g, const gateway_sink *sink)
+{
+    const gateway_feed *first = NULL;
+    if (!sink->plan.format || strcmp(sink->plan.format->name, "csv") != 0 || sink->plan.payload)
+        return;
+    for (uint32_t k = 0; k < sink->feed_count; k++) {
+        const gateway_feed *feed = &sink->feeds[k];
+        if (feed->failed || !feed->input.schema)
+            continue;
+        if (first && !same_columns(first->input.schema, feed->input.schema))
+            leat_report_warning(&g->report, feed->place,
+                                "'%s' and '%s' have different columns, and both write to sink '%s', whose CSV has the "
+                                "columns of '%s'; give each a sink of its own",
+                                feed->stream, first->stream, sink->plan.name, first->stream);
+        first = first ? first : feed;
+    }
+}
+
 void gateway_finish_sinks(gateway *g)
 {
     for (uint32_t i = 0; i < g->sink_count; i++) {
@@ -316,6 +342,7 @@ void gateway_finish_sinks(gateway *g)
             if (!sink->feeds[k].failed && sink->plan.driver)
                 check_feed(g, sink, &sink->feeds[k]);
         leat_report_context(&g->report, "%s", "");
+        warn_mixed_columns(g, sink);
         if (!sink->fed)
             leat_report_warning(&g->report, sink->key, "sink '%s' gets nothing: no rule has it in 'to'",
                                 sink->plan.name);

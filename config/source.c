@@ -5,14 +5,17 @@
 #include "operators/base/suggest.h"
 
 typedef struct source_settings {
-    const char *driver, *event_time, *watermark_as;
-    int64_t out_of_orderness_ms, idle_ms, future_ms, interval_ms;
+    const char *driver, *event_time, *watermark_as, *changelog_field, *processing_time;
+    int32_t changelog;
+    leat_text_list primary_key;
+    int64_t out_of_orderness_ms, idle_ms, future_ms, interval_ms, wait_ms;
     int32_t ack;
     leat_text_list to;
 } source_settings;
 
 #define MEMBER(name) offsetof(source_settings, name)
 static const char *const acks[] = {"durable", "fast", NULL};
+static const char *const changelogs[] = {"insert", "upsert", "retract", NULL};
 static const leat_setting table[] = {
     {"driver", LEAT_SETTING_TEXT, MEMBER(driver), true, NULL, 0, 0, NULL, "What reads it, such as mqtt or file."},
     {"event_time", LEAT_SETTING_TEXT, MEMBER(event_time), false, NULL, 0, 0, NULL,
@@ -27,6 +30,16 @@ static const leat_setting table[] = {
      "A row from further in the future flows but does not move the watermark; 0 is no guard."},
     {"watermark.interval", LEAT_SETTING_DURATION, MEMBER(interval_ms), false, "0", 0, 3600000, NULL,
      "How often the watermark may move; 0 is after every row."},
+    {"wait", LEAT_SETTING_DURATION, MEMBER(wait_ms), false, "0", 0, 3600000, NULL,
+     "For a table that arrives as messages: who joins it waits so long at the first start for what it holds."},
+    {"processing_time", LEAT_SETTING_TEXT, MEMBER(processing_time), false, NULL, 0, 0, NULL,
+     "Name of a column with the time at which the row is handled, a time attribute as PROCTIME() is."},
+    {"changelog", LEAT_SETTING_CHOICE, MEMBER(changelog), false, "insert", 0, 0, changelogs,
+     "What rows mean: insert: new ones only; upsert: +I, +U and -D by primary_key; retract: +I, -U, +U and -D."},
+    {"changelog_field", LEAT_SETTING_TEXT, MEMBER(changelog_field), false, "op", 0, 0, NULL,
+     "The field of the payload with the row kind, as sinks write it; a row without one is +I."},
+    {"primary_key", LEAT_SETTING_TEXT_LIST, MEMBER(primary_key), false, NULL, 0, 0, NULL,
+     "The fields that tell rows apart, for `changelog: upsert` and for tables with versions."},
     {"ack", LEAT_SETTING_CHOICE, MEMBER(ack), false, "durable", 0, 0, acks,
      "When what came is acknowledged: durable after it is on disk, fast as soon as it is written."},
     {"to", LEAT_SETTING_TEXT_LIST, MEMBER(to), false, NULL, 0, 0, NULL, "Sinks that take every row as it came."},
@@ -255,7 +268,8 @@ static void set_watermark(gateway *g, gateway_source *source, const source_setti
                               .delay_ms = settings->out_of_orderness_ms,
                               .idle_ms = settings->idle_ms,
                               .future_ms = settings->future_ms,
-                              .interval_ms = settings->interval_ms};
+                              .interval_ms = settings->interval_ms,
+                              .wait_ms = settings->wait_ms};
     if (!needs_event_time(g, source, node))
         return;
     if (node && node->kind == LEAT_YAML_SCALAR)
@@ -356,13 +370,121 @@ static void warn_of_ack(gateway *g, const gateway_source *source)
                             source->plan.driver->name);
 }
 
+// ---- changelog
+
+static bool key_field(gateway *g, const gateway_source *source, const char *name, const leat_yaml_node *node,
+                      uint32_t *out_field)
+{
+    const leat_plan_source *plan = &source->plan;
+    leat_slice *known = leat_arena_array(g->arena, leat_slice, plan->field_count + 1);
+    char hint[128];
+    for (uint32_t i = 0; i < plan->field_count; i++) {
+        known[i] = plan->fields[i].name;
+        *out_field = i;
+        if (leat_slice_is(known[i], name))
+            return true;
+    }
+    leat_report_error(&g->report, node, "primary_key: unknown field '%.60s'%s", name,
+                      leat_suggest_text(leat_slice_text(name), known, plan->field_count, hint));
+    return false;
+}
+
+static bool read_key(gateway *g, const gateway_source *source, const source_settings *settings, uint32_t *out_keys,
+                     uint32_t *out_count)
+{
+    const leat_yaml_node *node = leat_yaml_find(source->value, "primary_key");
+    bool good = true;
+    *out_count = 0;
+    for (uint32_t i = 0; i < settings->primary_key.count && i < LEAT_COLUMNS_MAX; i++) {
+        bool list = node->kind == LEAT_YAML_SEQUENCE && i < node->count;
+        good &= key_field(g, source, settings->primary_key.items[i], list ? node->items[i] : node, &out_keys[i]);
+        (*out_count)++;
+    }
+    return good;
+}
+
+// The row kind is a field of the payload behind the others; what reads the source does not see it.
+static bool add_kind_field(gateway *g, gateway_source *source, const char *name)
+{
+    leat_plan_source *plan = &source->plan;
+    leat_source_field *fields = leat_arena_array(g->arena, leat_source_field, plan->field_count + 1);
+    for (uint32_t i = 0; i < plan->field_count; i++) {
+        fields[i] = plan->fields[i];
+        if (!leat_slice_is(fields[i].name, name))
+            continue;
+        leat_report_error(&g->report, leat_yaml_find(source->value, "fields"),
+                          "field '%s' has the name of the row kind; call the one or the other differently "
+                          "(`changelog_field`)",
+                          name);
+        return false;
+    }
+    fields[plan->field_count] =
+        (leat_source_field){.name = leat_slice_text(name), .type = leat_type_of(LEAT_KIND_STRING)};
+    plan->kind_field = (int32_t)plan->field_count++;
+    plan->fields = fields;
+    return true;
+}
+
+// What changed from one reading to the next is worked out by key; the file itself knows of no changes.
+static bool check_table(gateway *g, const gateway_source *source, const source_settings *settings, uint32_t key_count)
+{
+    const char *driver = source->plan.driver->name;
+    if (settings->changelog != LEAT_CHANGELOG_INSERT)
+        leat_report_error(&g->report, leat_yaml_find(source->value, "changelog"),
+                          "the driver '%s' gives a whole table, whose changes are found by primary_key; leave it out",
+                          driver);
+    else if (!key_count)
+        leat_report_error(&g->report, source->key,
+                          "the driver '%s' needs primary_key: the fields by which rows are updated", driver);
+    else if (source->to.count)
+        leat_report_error(&g->report, source->to_node, "a table is read by rules; `to` is for rows as they come");
+    else
+        return true;
+    return false;
+}
+
+static bool set_changelog(gateway *g, gateway_source *source, const source_settings *settings, uint32_t *out_keys,
+                          uint32_t *out_count)
+{
+    const leat_plan_source *plan = &source->plan;
+    const leat_yaml_node *node = leat_yaml_find(source->value, "changelog");
+    source->plan.kind_field = -1;
+    if (!read_key(g, source, settings, out_keys, out_count))
+        return false;
+    if (plan->driver->table)
+        return check_table(g, source, settings, *out_count);
+    if (settings->changelog == LEAT_CHANGELOG_INSERT && leat_settings_given(source->value, "changelog_field")) {
+        leat_report_error(&g->report, leat_yaml_find(source->value, "changelog_field"),
+                          "'changelog_field' means nothing without 'changelog: upsert' or 'changelog: retract'");
+        return false;
+    }
+    if (settings->changelog == LEAT_CHANGELOG_INSERT)
+        return true;
+    if (plan->driver->decodes)
+        leat_report_error(&g->report, node, "the driver '%s' makes rows itself, and they are new ones only",
+                          plan->driver->name);
+    else if (settings->changelog == LEAT_CHANGELOG_UPSERT && !*out_count)
+        leat_report_error(&g->report, node,
+                          "changelog: upsert needs primary_key: the fields by which rows are updated");
+    else
+        return add_kind_field(g, source, settings->changelog_field);
+    return false;
+}
+
 // False: its columns or its time are not known.
 static bool finish(gateway *g, gateway_source *source, const source_settings *settings)
 {
     leat_plan_source *plan = &source->plan;
-    if (!set_event_time(g, source, settings->event_time))
+    uint32_t keys[LEAT_COLUMNS_MAX], key_count;
+    if (!set_event_time(g, source, settings->event_time) || !set_changelog(g, source, settings, keys, &key_count))
         return false;
-    gateway_make_schema(g, source);
+    gateway_make_schema(g, source, settings->processing_time);
+    leat_schema *schema = (leat_schema *)plan->schema; // just made
+    uint32_t *own = leat_arena_array(g->arena, uint32_t, key_count + 1);
+    memcpy(own, keys, key_count * sizeof *own);
+    schema->changelog = (leat_changelog)settings->changelog;
+    schema->key_columns = own;
+    schema->key_count = key_count;
     plan->rejected = rejected_schema(g);
     plan->bounded = plan->driver->bounded && plan->driver->bounded(plan->settings);
     set_watermark(g, source, settings);
@@ -422,8 +544,12 @@ static void add_streams(gateway *g, gateway_source *source, uint32_t index)
                                   .node = source->node,
                                   .schema = plan->schema,
                                   .bounded = plan->bounded,
-                                  .has_watermark = plan->watermark.mode != LEAT_WATERMARK_NONE};
+                                  .has_watermark = plan->watermark.mode != LEAT_WATERMARK_NONE,
+                                  .table = plan->driver->table,
+                                  .waits = plan->driver->table || plan->watermark.wait_ms > 0,
+                                  .compared = plan->field_count};
     leat_planner_add_stream(g->planner, &stream);
+    stream.table = stream.waits = false;
     stream.name = leat_arena_format(g->arena, "%s.rejected", plan->name);
     stream.output = 1;
     stream.schema = plan->rejected;

@@ -13,7 +13,8 @@ typedef struct leat_format_setup {
     const void *settings;
     const leat_source_field *fields; // decoding: in schema order
     uint32_t field_count;
-    const leat_schema *schema; // encoding: what is written
+    const leat_schema *schema;   // encoding: what is written
+    const char *changelog_field; // encoding: name of the row kind where rows have one; NULL: "op"
 } leat_format_setup;
 
 // Beside a row's columns, what an encoder may put into the message; NULL or empty: left out.

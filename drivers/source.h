@@ -40,6 +40,9 @@ enum {
         64, // first line of a file, given again after a seek into its middle: for its header only, makes no rows
 };
 
+// The tag of a control record behind the rows of drivers that give whole tables (description->table): this one was given whole.
+enum { LEAT_RAW_TABLE_END = 'T' };
+
 // Given to push drivers. Every function may be called from the driver's thread and from its library's threads.
 typedef struct leat_intake leat_intake;
 struct leat_intake {
@@ -76,7 +79,7 @@ typedef struct leat_source_setup {
     const leat_schema *schema; // fields in order, then the implicit columns
     uint32_t
         implicit; // bits of the implicit columns that are in the schema, appended in the order of leat_implicit's bits
-    leat_intake *intake; // push reader only
+    leat_intake *intake; // of readers; those that are pulled from call note and count only. NULL: decoder, or nobody listens
     bool is_decoder;
     leat_drops *drops;
 } leat_source_setup;

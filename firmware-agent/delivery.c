@@ -13,10 +13,12 @@ enum {
     RECORD_VERSION = 1,
     HEAD_MAX = 1 + 8 + 1 + 8 + 8 + 10,
     IN_FLIGHT_MAX = 4096, // results handed to the driver and not acknowledged
+    IN_FLIGHT_FIRST = 64, // places for them, as many as it takes
     RETRY_MS_MIN = 200,
     RETRY_MS_MAX = 30000,
     NAP_MS = 1000,    // a driver that took nothing (LEAT_AGAIN) is asked again after this, if nobody wakes us before
     CROWDED_PART = 8, // of the outbox's bound: results of no checkpoint yet
+    HELD_PART = 4,
 };
 
 typedef struct in_flight {
@@ -46,16 +48,17 @@ struct leat_delivery_line {
     _Atomic uint64_t committed; // may leave; also read without the lock
     leat_cursor cursor;
     uint64_t tokens, tokens_taken,
-        tokens_kept; // tokens that drivers gave at open; of these in the last cursor given out, and in a checkpoint
-    in_flight flight[IN_FLIGHT_MAX];
-    uint32_t flight_first, flight_count;
+        tokens_kept;   // tokens that drivers gave at open; of these in the last cursor given out, and in a checkpoint
+    in_flight *flight; // a ring
+    uint32_t flight_first, flight_count, flight_capacity;
     uint64_t trim_limit;
     uint64_t sent, resent, refused, failures, highest_sent;
     bool connected, noted;
     char note[160];
     // -- the sink's task
     _Atomic uint64_t results, last_sequence;
-    leat_slice kept; // a record that the driver did not take yet; borrowed from the reader
+    _Atomic uint64_t appended; // position behind the last result
+    leat_slice kept;           // a record that the driver did not take yet; borrowed from the reader
     uint64_t kept_end;
     bool has_kept;
 };
@@ -89,7 +92,7 @@ static void acknowledge(leat_delivery_line *line, uint64_t sequence)
             break;
         line->cursor.sequence = first->sequence;
         line->cursor.position = first->end;
-        line->flight_first = (line->flight_first + 1) % IN_FLIGHT_MAX;
+        line->flight_first = (line->flight_first + 1) % line->flight_capacity;
         line->flight_count--;
     }
     trim(line, line->outbox);
@@ -149,9 +152,7 @@ static void control_note(leat_sink_control *control, bool connected, const char 
 
 static void control_count(leat_sink_control *control, const char *counter, uint64_t add)
 {
-    (void)control;
-    (void)counter;
-    (void)add;
+    (void)control, (void)counter, (void)add;
 }
 
 static void control_wake(leat_sink_control *control)
@@ -220,11 +221,18 @@ static void tell_damage(leat_delivery_line *line, leat_log_gap gap)
              line->plan->name, (unsigned long long)gap.from, (unsigned long long)gap.to);
 }
 
+// What may not leave yet does not count: the bound is for receivers that are away, and must not stop the checkpoint that lets it leave.
+static void count_committed(leat_delivery_line *line)
+{
+    if (line->plan->commit != LEAT_COMMIT_NONE)
+        leat_log_count_until(line->outbox, line->committed);
+}
+
 static leat_code open_outbox(leat_delivery_line *line, leat_error *out_error)
 {
     leat_log_options options = {.directory = line->directory,
                                 .max_bytes = (uint64_t)line->plan->outbox_max_bytes,
-                                .segment_bytes = 0,
+                                .headroom_bytes = leat_log_headroom(line->setup.env, line->setup.plan->agent->state),
                                 .position_min = line->setup.cut == UINT64_MAX ? 0 : line->setup.cut,
                                 .generation_min = (uint32_t)line->setup.generation,
                                 .scan_from = line->setup.cursor.position,
@@ -238,7 +246,8 @@ static leat_code open_outbox(leat_delivery_line *line, leat_error *out_error)
     code = leat_log_truncate(line->outbox, cut, out_error);
     if (code != LEAT_OK && code != LEAT_E_NOT_FOUND)
         return code;
-    line->committed = leat_log_append_end(line->outbox);
+    line->committed = line->appended = leat_log_append_end(line->outbox);
+    count_committed(line);
     for (unsigned i = 0; i < opened->gap_count; i++)
         if (opened->gaps[i].to > line->setup.cursor.position)
             tell_damage(line, opened->gaps[i]);
@@ -270,13 +279,15 @@ leat_code leat_delivery_result(leat_delivery_line *line, const leat_flow_result 
         *cursor++ = (uint8_t)(topic_size | 0x80);
     *cursor++ = (uint8_t)topic_size;
     leat_slice parts[] = {leat_slice_of((char *)head, (size_t)(cursor - head)), result->topic, result->payload};
-    leat_code code = leat_log_append(line->outbox, parts, 3, NULL, NULL);
+    uint64_t end = 0;
+    leat_code code = leat_log_append(line->outbox, parts, 3, NULL, &end);
     if (code == LEAT_AGAIN || code == LEAT_E_LIMIT || code == LEAT_E_NO_SPACE)
         return LEAT_AGAIN;
     if (code != LEAT_OK)
         return leat_error_set(out_error, code, "outbox of sink '%s' cannot be written", line->plan->name);
     atomic_fetch_add_explicit(&line->results, 1, memory_order_relaxed);
     atomic_store_explicit(&line->last_sequence, result->sequence, memory_order_relaxed);
+    atomic_store_explicit(&line->appended, end, memory_order_relaxed);
     return LEAT_OK;
 }
 
@@ -338,7 +349,8 @@ static leat_code make_header(leat_delivery_line *line, leat_error *out_error)
     leat_format_setup setup = {.env = line->setup.env,
                                .arena = &line->arena,
                                .settings = line->plan->format_settings,
-                               .schema = line->plan->inputs[0].schema};
+                               .schema = line->plan->inputs[0].schema,
+                               .changelog_field = line->plan->changelog_field};
     if (!ops || !ops->encode_header)
         return LEAT_OK;
     leat_format *format = leat_arena_calloc(&line->arena, ops->instance_size);
@@ -395,18 +407,11 @@ static void close_driver(leat_delivery_line *line)
 
 // ---- the sink's thread
 
-static bool take_woken(leat_delivery_line *line)
-{
-    bool woken = line->woken;
-    line->woken = false;
-    return woken;
-}
-
 // Waits until somebody wakes us or the time is over. False: stop.
 static bool rest(leat_delivery_line *line, int64_t ms)
 {
     pthread_mutex_lock(&line->lock);
-    if (!line->stop && !take_woken(line))
+    if (!line->stop && !line->woken)
         leat_wait(&line->news, &line->lock, ms);
     line->woken = false;
     bool stop = line->stop;
@@ -475,12 +480,30 @@ static leat_code next_record(leat_delivery_line *line, leat_error *out_error)
     return LEAT_OK;
 }
 
+// Under the lock. Without memory the driver waits for what it has.
+static bool more_flights(leat_delivery_line *line)
+{
+    uint32_t capacity = line->flight_capacity ? line->flight_capacity * 2 : IN_FLIGHT_FIRST;
+    in_flight *grown =
+        capacity > IN_FLIGHT_MAX ? NULL : leat_env_alloc(line->setup.env, capacity * sizeof *line->flight);
+    if (!grown)
+        return false;
+    LEAT_ASSERT(line->flight_capacity || !line->flight_count);
+    for (uint32_t i = 0; i < line->flight_count; i++)
+        grown[i] = line->flight[(line->flight_first + i) % line->flight_capacity];
+    leat_env_free(line->setup.env, line->flight, line->flight_capacity * sizeof *line->flight);
+    line->flight = grown;
+    line->flight_first = 0;
+    line->flight_capacity = capacity;
+    return true;
+}
+
 static bool note_flight(leat_delivery_line *line, uint64_t sequence)
 {
     pthread_mutex_lock(&line->lock);
-    bool room = line->flight_count < IN_FLIGHT_MAX;
+    bool room = line->flight_count < line->flight_capacity || more_flights(line);
     if (room) {
-        uint32_t place = (line->flight_first + line->flight_count++) % IN_FLIGHT_MAX;
+        uint32_t place = (line->flight_first + line->flight_count++) % line->flight_capacity;
         line->flight[place] = (in_flight){sequence, line->kept_end};
     }
     pthread_mutex_unlock(&line->lock);
@@ -491,9 +514,10 @@ static bool note_flight(leat_delivery_line *line, uint64_t sequence)
 static void forget_flight(leat_delivery_line *line, uint64_t sequence)
 {
     pthread_mutex_lock(&line->lock);
-    uint32_t last = (line->flight_first + line->flight_count - 1) % IN_FLIGHT_MAX;
-    if (line->flight_count > 0 && line->flight[last].sequence == sequence)
-        line->flight_count--;
+    if (line->flight_count > 0) {
+        uint32_t last = (line->flight_first + line->flight_count - 1) % line->flight_capacity;
+        line->flight_count -= line->flight[last].sequence == sequence;
+    }
     pthread_mutex_unlock(&line->lock);
 }
 
@@ -660,6 +684,7 @@ void leat_delivery_destroy(leat_delivery_line *line)
     if (line->outbox && leat_log_close(line->outbox, &error) != LEAT_OK)
         leat_say_error(LEAT_LEVEL_ERROR, "outbox", &error);
     leat_writer_fini(&line->header);
+    leat_env_free(line->setup.env, line->flight, line->flight_capacity * sizeof *line->flight);
     pthread_cond_destroy(&line->news);
     pthread_mutex_destroy(&line->lock);
     leat_env *env = line->setup.env;
@@ -670,14 +695,26 @@ void leat_delivery_destroy(leat_delivery_line *line)
 
 // ---- checkpoints
 
-bool leat_delivery_is_crowded(const leat_delivery_line *line)
+static bool uncommitted_exceeds(const leat_delivery_line *line, uint64_t part)
 {
-    uint64_t uncommitted =
-        leat_log_append_end(line->outbox) - atomic_load_explicit(&line->committed, memory_order_relaxed);
-    return uncommitted > (uint64_t)line->plan->outbox_max_bytes / CROWDED_PART;
+    uint64_t appended = atomic_load_explicit(&line->appended, memory_order_relaxed);
+    uint64_t committed = atomic_load_explicit(&line->committed, memory_order_relaxed);
+    return line->plan->commit != LEAT_COMMIT_NONE && appended > committed &&
+           appended - committed > (uint64_t)line->plan->outbox_max_bytes / part;
+}
+
+bool leat_delivery_is_crowded(const leat_delivery_line *line) { return uncommitted_exceeds(line, CROWDED_PART); }
+
+bool leat_delivery_wants_hold(const leat_delivery_line *line, bool tight)
+{
+    if (leat_log_state_get(line->outbox) != LEAT_LOG_ROOM || uncommitted_exceeds(line, HELD_PART))
+        return true;
+    return tight && leat_log_reserved(line->outbox) < leat_log_segment_bytes(line->outbox);
 }
 
 uint64_t leat_delivery_end(const leat_delivery_line *line) { return leat_log_append_end(line->outbox); }
+
+leat_log *leat_delivery_outbox(leat_delivery_line *line) { return line->outbox; }
 
 leat_code leat_delivery_sync(leat_delivery_line *line, uint64_t position, int64_t timeout_ms)
 {
@@ -697,6 +734,7 @@ void leat_delivery_commit(leat_delivery_line *line, uint64_t position, bool writ
     }
     if (position > line->committed)
         line->committed = position;
+    count_committed(line);
     if (news)
         wake(line);
     pthread_mutex_unlock(&line->lock);

@@ -6,7 +6,8 @@
 //
 // Usage: create (opens the outbox, cut back to the checkpoint) -> start -> result, commit ... -> stop -> destroy.
 // Threads: result, cut: the sink's task. commit, cursor, trim: the checkpoint thread. measure: any. The driver runs on the sink's own thread.
-// Failure: a full outbox gives LEAT_AGAIN (the flow holds back); a poisoned one LEAT_E_IO (the agent exits and restarts).
+// Failure: an outbox that takes nothing more gives LEAT_AGAIN (the flow waits); a poisoned one LEAT_E_IO (the agent exits and restarts).
+// Limits: outbox.max bounds what is committed and not acknowledged. What no checkpoint covers yet comes on top, about a quarter of it.
 #pragma once
 
 #include "drivers/format.h"
@@ -50,9 +51,13 @@ LEAT_MUST_CHECK leat_code leat_delivery_start(leat_delivery_line *line, leat_err
 void leat_delivery_stop(leat_delivery_line *line);
 
 leat_code leat_delivery_result(leat_delivery_line *line, const leat_flow_result *result, leat_error *out_error);
-// So much of the outbox's bound is taken by results of no checkpoint yet that one is due: they cannot leave before it, and it cannot come through a full outbox.
+// So much of the outbox's bound is taken by results of no checkpoint yet that one is due: they cannot leave before it.
 bool leat_delivery_is_crowded(const leat_delivery_line *line);
+// Sources are to read nothing more until this ends: the outbox is full, or too much of it waits for a checkpoint. What is under way in the flow is still
+// taken, beyond `outbox.max` if need be, so that the barrier of that checkpoint comes through. tight: a small disk, where only what is reserved counts.
+bool leat_delivery_wants_hold(const leat_delivery_line *line, bool tight);
 uint64_t leat_delivery_end(const leat_delivery_line *line); // outbox position behind the last result
+leat_log *leat_delivery_outbox(leat_delivery_line *line);   // for reading beside the line (savepoint); stopped
 // Everything before the position is on disk (waits, at most timeout_ms).
 LEAT_MUST_CHECK leat_code leat_delivery_sync(leat_delivery_line *line, uint64_t position, int64_t timeout_ms);
 // What lies before the position may leave. written: with the cursor that leat_delivery_cursor gave last.

@@ -18,6 +18,7 @@ enum {
     HELD_ROOM = 2 * LEAT_PAYLOAD_BYTES_MAX, // below it the source stops reading; room for what is in flight stays
     POSITION_MAX = 512,
     ROOM_POLL_MS = 100,
+    REASONS_TOLD = 3, // in the log, of one interruption; the status has the last one
 };
 
 struct leat_feed {
@@ -38,9 +39,14 @@ struct leat_feed {
     pthread_cond_t stopped;
     char note[160];
     bool connected, noted;
+    uint32_t reasons_told; // since it was connected last
     uint32_t counter_count;
     leat_feed_counter counters[24];
     _Atomic uint64_t arrivals;
+    // One journal serves all sources, most of whose records are others'. In this order when appending: appending, the record, newest, appending.
+    _Atomic uint32_t appending;
+    _Atomic uint64_t newest; // end of the last record of this source
+    uint64_t told;           // end of the journal when its task was woken last
     _Atomic bool held;
     uint8_t position[POSITION_MAX];
 };
@@ -48,6 +54,14 @@ struct leat_feed {
 // ---- intake: what the driver sees
 
 static leat_feed *feed_of(const leat_intake *intake) { return (leat_feed *)intake; }
+
+// Of several threads.
+static void note_newest(leat_feed *feed, uint64_t end)
+{
+    uint64_t before = atomic_load(&feed->newest);
+    while (before < end && !atomic_compare_exchange_weak(&feed->newest, &before, end)) {
+    }
+}
 
 static leat_code intake_append(leat_intake *intake, const leat_raw *raw, uint64_t *out_position)
 {
@@ -67,14 +81,21 @@ static leat_code intake_append(leat_intake *intake, const leat_raw *raw, uint64_
     *cursor++ = (uint8_t)topic_size;
     leat_slice parts[] = {leat_slice_of((char *)head, (size_t)(cursor - head)), raw->topic, raw->payload};
     leat_code code;
+    uint64_t end = 0;
+    atomic_fetch_add(&feed->appending, 1);
     // The log's memory is full for an instant when its thread is behind: that is not a full journal.
-    while ((code = leat_log_append(feed->setup.journal, parts, 3, NULL, out_position)) == LEAT_AGAIN &&
+    while ((code = leat_log_append(feed->setup.journal, parts, 3, NULL, &end)) == LEAT_AGAIN &&
            !atomic_load(&feed->stop))
         if (intake->sleep(intake, 1))
-            return LEAT_E_CLOSED;
-    if (code == LEAT_OK)
+            break;
+    if (code == LEAT_OK) {
+        note_newest(feed, end);
+        if (out_position)
+            *out_position = end; // the record is durable when everything before this is
         atomic_fetch_add_explicit(&feed->arrivals, 1, memory_order_relaxed);
-    return code;
+    }
+    atomic_fetch_sub(&feed->appending, 1);
+    return code == LEAT_AGAIN ? LEAT_E_CLOSED : code;
 }
 
 static leat_code intake_wait_durable(leat_intake *intake, uint64_t position, int64_t timeout_ms)
@@ -105,20 +126,27 @@ static leat_code intake_wait_room(leat_intake *intake, int64_t timeout_ms)
     return LEAT_OK;
 }
 
-static bool parse_record(const leat_feed *feed, leat_slice record, uint64_t position, leat_raw *out_raw)
+bool leat_feed_read_record(leat_slice record, uint64_t *out_name_hash, leat_raw *out_raw)
 {
     leat_reader reader;
     leat_reader_init(&reader, record.data, record.size);
-    if (leat_read_u8(&reader) != RECORD_VERSION || leat_read_u64(&reader) != feed->name_hash)
+    if (leat_read_u8(&reader) != RECORD_VERSION)
         return false;
+    *out_name_hash = leat_read_u64(&reader);
     out_raw->tag = leat_read_u8(&reader);
     out_raw->flags = leat_read_u8(&reader);
     out_raw->key = leat_read_u32(&reader);
     out_raw->arrival_ms = (int64_t)leat_read_u64(&reader);
     out_raw->topic = leat_read_sized(&reader);
     out_raw->payload = leat_read_bytes(&reader, leat_reader_left(&reader));
-    out_raw->position = position;
     return !reader.failed;
+}
+
+static bool parse_record(const leat_feed *feed, leat_slice record, uint64_t position, leat_raw *out_raw)
+{
+    uint64_t name_hash;
+    out_raw->position = position;
+    return leat_feed_read_record(record, &name_hash, out_raw) && name_hash == feed->name_hash;
 }
 
 static leat_code intake_visit(leat_intake *intake, void (*visit)(void *context, const leat_raw *raw), void *context)
@@ -154,7 +182,11 @@ static void intake_note(leat_intake *intake, bool connected, const char *text)
 {
     leat_feed *feed = feed_of(intake);
     pthread_mutex_lock(&feed->lock);
-    bool news = !feed->noted || feed->connected != connected;
+    bool change = !feed->noted || feed->connected != connected;
+    // "connection lost" is followed by why no new one comes.
+    bool reason = !connected && text && strcmp(text, feed->note) != 0 && feed->reasons_told < REASONS_TOLD;
+    feed->reasons_told = change ? 0 : feed->reasons_told + reason;
+    bool news = change || reason;
     feed->noted = true;
     feed->connected = connected;
     snprintf(feed->note, sizeof feed->note, "%s", text ? text : "");
@@ -246,7 +278,7 @@ static leat_code open_instance(leat_feed *feed, const leat_source_ops *ops, bool
                                  .field_count = feed->plan->field_count,
                                  .schema = feed->plan->schema,
                                  .implicit = feed->plan->implicit,
-                                 .intake = is_decoder || feed->plan->driver->replayable ? NULL : &feed->intake,
+                                 .intake = is_decoder ? NULL : &feed->intake,
                                  .is_decoder = is_decoder,
                                  .drops = &feed->drops};
     leat_source *source = leat_arena_calloc(&feed->arena, ops->instance_size);
@@ -268,6 +300,8 @@ static leat_code open_driver(leat_feed *feed, leat_error *out_error)
         code = open_instance(feed, ops, true, &feed->decoder_setup, &feed->decoder, out_error);
     if (code == LEAT_OK && leat_feed_is_push(feed))
         code = leat_log_reader_open(feed->setup.journal, LEAT_LOG_OLDEST, &feed->journal, out_error);
+    if (code == LEAT_OK && leat_feed_is_push(feed))
+        atomic_store(&feed->newest, leat_log_append_end(feed->setup.journal)); // any of these may be its own
     return code;
 }
 
@@ -391,7 +425,28 @@ bool leat_feed_is_push(const leat_feed *feed) { return !feed->plan->driver->repl
 
 leat_source *leat_feed_decoder(leat_feed *feed) { return feed->decoder; }
 
+void leat_feed_note(leat_feed *feed, bool good, const char *text) { intake_note(&feed->intake, good, text); }
+
 leat_drops *leat_feed_drops(leat_feed *feed) { return &feed->drops; }
+
+bool leat_feed_has_news(leat_feed *feed, uint64_t written_end)
+{
+    bool news = atomic_load(&feed->appending) > 0 || atomic_load(&feed->newest) > feed->told;
+    feed->told = written_end;
+    return news;
+}
+
+// Records of others only lie between here and the end that was read before: a source that is silent holds no segment back.
+static void pass_others(leat_feed *feed)
+{
+    leat_error ignored;
+    uint64_t end = leat_log_written_end(feed->setup.journal);
+    bool own =
+        atomic_load(&feed->appending) > 0 || atomic_load(&feed->newest) > leat_log_reader_position(feed->journal);
+    if (!own && end > leat_log_reader_position(feed->journal) &&
+        leat_log_reader_seek(feed->journal, end, &ignored) != LEAT_OK)
+        return; // the reader stays where it is
+}
 
 static leat_code next_from_journal(leat_feed *feed, leat_raw *out_raw, int64_t *out_wait_ms, leat_error *out_error)
 {
@@ -432,6 +487,7 @@ leat_slice leat_feed_position(leat_feed *feed, uint64_t *out_journal_end)
     *out_journal_end = 0;
     if (!leat_feed_is_push(feed))
         return feed->reader->ops->position(feed->reader);
+    pass_others(feed);
     *out_journal_end = leat_log_reader_position(feed->journal);
     memcpy(feed->position, out_journal_end, sizeof *out_journal_end);
     return leat_slice_of((char *)feed->position, sizeof *out_journal_end);

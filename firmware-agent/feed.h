@@ -34,11 +34,17 @@ void leat_feed_request_stop(leat_feed *feed); // returns at once
 void leat_feed_stop(leat_feed *feed);         // waits for the driver's thread
 
 bool leat_feed_is_push(const leat_feed *feed);
+// Push: the journal was written up to here; whether records of this source may have become readable since the last call. One thread.
+bool leat_feed_has_news(leat_feed *feed, uint64_t written_end);
 leat_code leat_feed_next(leat_feed *feed, leat_raw *out_raw, int64_t *out_wait_ms, leat_error *out_error);
 leat_source *leat_feed_decoder(leat_feed *feed); // NULL: the plan's format decodes
+void leat_feed_note(leat_feed *feed, bool good, const char *text); // for logs and the status, as a driver says it itself
 leat_drops *leat_feed_drops(leat_feed *feed);
 // Bytes that seek takes: everything given out by next so far has been consumed. journal_end: how far the journal was read (push).
 leat_slice leat_feed_position(leat_feed *feed, uint64_t *out_journal_end);
+
+// What a journal record says; the name is the hash of its source's (leat_hash). False: it is none. Slices are borrowed from the record.
+bool leat_feed_read_record(leat_slice record, uint64_t *out_name_hash, leat_raw *out_raw);
 
 typedef struct leat_feed_counter {
     const char *name;

@@ -42,6 +42,27 @@ void leat_ledger_add(leat_ledger *ledger, const char *source, const char *cause,
     add(ledger, source, cause, count, count, now_ms);
 }
 
+void leat_ledger_add_drops(leat_ledger *ledger, const char *source, leat_drops *drops, int64_t now_ms)
+{
+    for (int cause = 0; cause < LEAT_DROP_CAUSES; cause++) {
+        uint64_t count = atomic_exchange(&drops->counts[cause], 0);
+        if (count > 0)
+            leat_ledger_add(ledger, source, leat_drop_cause_name((leat_drop_cause)cause), count, now_ms);
+    }
+}
+
+void leat_drops_take(const leat_drops *dropped, leat_drops *seen, leat_drops *lost)
+{
+    for (int cause = 0; cause < LEAT_DROP_CAUSES; cause++) {
+        uint64_t now = atomic_load_explicit(&dropped->counts[cause], memory_order_relaxed);
+        uint64_t before = atomic_load_explicit(&seen->counts[cause], memory_order_relaxed);
+        if (now == before)
+            continue;
+        leat_drops_add(lost, (leat_drop_cause)cause, now - before);
+        atomic_store_explicit(&seen->counts[cause], now, memory_order_relaxed);
+    }
+}
+
 // ---- what earlier runs left in the store
 
 static void add_stored(leat_ledger *ledger, leat_slice source, leat_slice cause, uint64_t unsaved, uint64_t total,

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "firmware-agent/checkpoint/store.h"
+#include "operators/core/drop.h"
 
 enum { LEAT_LEDGER_ROWS = 256 };
 
@@ -25,6 +26,10 @@ typedef struct leat_ledger {
 
 void leat_ledger_init(leat_ledger *ledger);
 void leat_ledger_add(leat_ledger *ledger, const char *source, const char *cause, uint64_t count, int64_t now_ms);
+// Drops of one source or rule since they were moved last.
+void leat_ledger_add_drops(leat_ledger *ledger, const char *source, leat_drops *drops, int64_t now_ms);
+// What dropped has counted since seen was brought up to it joins `lost`; seen is brought up to it. One thread for each pair.
+void leat_drops_take(const leat_drops *dropped, leat_drops *seen, leat_drops *lost);
 // What the store has counts in the totals (load), or joins what goes into the next store because this one is forgotten (carry).
 void leat_ledger_load(leat_ledger *ledger, leat_store *store);
 void leat_ledger_carry(leat_ledger *ledger, leat_store *store);

@@ -5,14 +5,22 @@
 // the clock has reached them, at the latest before the next batch.
 //
 // State: tables of LEAT_PROCESS_*; LEAT_PROCESS_CLOCK holds the processing time of the snapshot (key "now": u8 version 1,
-// signed varint) for functions whose timers do not count downtime.
+// signed varint) for functions whose timers do not count downtime; LEAT_PROCESS_GENERATION how many savepoints it has been
+// restored from (key "now": u8 version 1, varint), 0 when absent.
 #include "operators/process.h"
 
 #include <string.h>
 
 #include "operators/core/cause.h"
 
-enum { SWEEP_STEPS = 32, CLOCK_VERSION = 1, PREFETCH_ROWS = 24, PREFETCH_KEYS = 4096, SLOTS_MIN = 64 };
+enum {
+    SWEEP_STEPS = 32,
+    CLOCK_VERSION = 1,
+    GENERATION_VERSION = 1,
+    PREFETCH_ROWS = 24,
+    PREFETCH_KEYS = 4096,
+    SLOTS_MIN = 64
+};
 
 // ---- slots of which nothing may be left
 
@@ -185,15 +193,16 @@ leat_code leat_process_row(leat_process *p, uint32_t input, const leat_batch *ba
 
 // ---- timers
 
-// A timer for a time that has passed can fire again under the same name and time: the watermark before tells them apart.
+// A timer for a time that has passed can fire again under the same name and time: the watermark before tells them apart, and how
+// often watermarks have started anew.
 static uint64_t timer_cause(const leat_process *p, const leat_timer_due *due, leat_time_domain domain)
 {
     uint64_t cause = leat_hash_combine(leat_keys_hash(p->keys, due->slot), (uint64_t)due->time_ms);
     cause = leat_hash_combine(cause, due->name ? leat_hash(due->name, strlen(due->name)) : 0);
-    cause = leat_hash_combine(cause, domain);
-    if (domain == LEAT_EVENT_TIME && due->time_ms <= p->previous_ms)
-        cause = leat_hash_combine(cause, (uint64_t)p->previous_ms);
-    return cause;
+    if (domain == LEAT_PROCESSING_TIME)
+        return leat_hash_combine(cause, domain);
+    cause = leat_hash_combine(cause, domain + 2 * p->generation);
+    return due->time_ms <= p->previous_ms ? leat_hash_combine(cause, (uint64_t)p->previous_ms) : cause;
 }
 
 static leat_code fire(leat_process *p, leat_time_domain domain, int64_t until_ms, leat_error *out_error)
@@ -413,10 +422,23 @@ static void snapshot_clock(leat_process *p, leat_snapshot *snapshot)
     snapshot->put(snapshot, LEAT_PROCESS_CLOCK, LEAT_GROUP_OPERATOR, clock_key(), leat_writer_slice(&p->writer));
 }
 
+static void snapshot_generation(leat_process *p, leat_snapshot *snapshot)
+{
+    if (!p->generation || (p->generation_stored && !snapshot->whole[LEAT_GROUP_OPERATOR]))
+        return;
+    leat_writer_reset(&p->writer);
+    leat_write_u8(&p->writer, GENERATION_VERSION);
+    leat_write_varint(&p->writer, p->generation);
+    snapshot->put(snapshot, LEAT_PROCESS_GENERATION, LEAT_GROUP_OPERATOR, clock_key(), leat_writer_slice(&p->writer));
+    if (!snapshot->keep_marks)
+        p->generation_stored = true;
+}
+
 static void snapshot(leat_operator *self, leat_snapshot *snapshot)
 {
     leat_process *p = (leat_process *)self;
     snapshot_clock(p, snapshot);
+    snapshot_generation(p, snapshot);
     leat_cells_snapshot(&p->shared, snapshot, LEAT_PROCESS_SHARED, &p->writer);
     for (uint32_t i = 0; i < p->items_count; i++)
         leat_items_snapshot(&p->items[i], snapshot, LEAT_PROCESS_ITEMS);
@@ -438,6 +460,18 @@ static leat_code restore_clock(leat_process *p, leat_slice value, leat_error *ou
     bool known = leat_read_u8(&reader) == CLOCK_VERSION;
     p->stored_now_ms = leat_read_varint_signed(&reader);
     return known && !reader.failed ? LEAT_OK : leat_error_set(out_error, LEAT_E_CORRUPT, "the stored clock is damaged");
+}
+
+static leat_code restore_generation(leat_process *p, leat_slice value, leat_error *out_error)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, value.data, value.size);
+    bool known = leat_read_u8(&reader) == GENERATION_VERSION;
+    p->generation = leat_read_varint(&reader);
+    p->generation_stored = true;
+    return known && !reader.failed
+               ? LEAT_OK
+               : leat_error_set(out_error, LEAT_E_CORRUPT, "the stored count of savepoints is damaged");
 }
 
 static leat_code restore_keyed(leat_process *p, uint8_t table, leat_slice key, leat_slice value, leat_error *out_error)
@@ -492,6 +526,8 @@ static leat_code restore(leat_operator *self, uint8_t table, uint32_t group, lea
         return restore_item(p, key, value, out_error);
     case LEAT_PROCESS_CLOCK:
         return restore_clock(p, value, out_error);
+    case LEAT_PROCESS_GENERATION:
+        return restore_generation(p, value, out_error);
     default:
         return leat_error_set(out_error, LEAT_E_CORRUPT, "state table %u is not of a process function", table);
     }
@@ -505,6 +541,10 @@ static leat_code ready(leat_operator *self, bool restored, leat_error *out_error
     p->watermark_ms = p->forwarded_ms = p->base.context->watermark_ms;
     if (restored && p->skip_downtime && p->stored_now_ms != LEAT_TIME_NONE && p->now_ms > p->stored_now_ms)
         leat_timers_shift(&p->timers[LEAT_PROCESSING_TIME], p->now_ms - p->stored_now_ms);
+    if (restored && p->base.context->watermarks_anew) {
+        p->generation++;
+        p->generation_stored = false;
+    }
     wake(p);
     return LEAT_OK;
 }

@@ -22,6 +22,7 @@ enum {
     LEAT_PROCESS_ITEMS = LEAT_PROCESS_TIMERS + 2,
     LEAT_PROCESS_HELD,
     LEAT_PROCESS_CLOCK,
+    LEAT_PROCESS_GENERATION,
 };
 
 typedef struct leat_process leat_process;
@@ -103,6 +104,8 @@ struct leat_process {
     int64_t forwarded_ms; // passed on
     int64_t asked_ms;     // of wake_at
     int64_t stored_now_ms;
+    uint64_t generation; // how often a savepoint has made watermarks start anew
+    bool generation_stored;
     // -- one call
     leat_process_call call;
     leat_code code; // LEAT_OK: no fault yet

@@ -1,5 +1,9 @@
 // Any number of inputs of the same columns become one stream, in the order in which their batches arrive. Who runs the operator has
 // combined their watermarks already.
+//
+// Two inputs may bring rows of one cause: the same table twice, grouping sets whose keys are all NULL. The number of the input goes into
+// the cause, for all but the first.
+#include "operators/core/cause.h"
 #include "operators/core/operator.h"
 #include "operators/core/spec.h"
 
@@ -17,17 +21,29 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     return LEAT_OK;
 }
 
+static void tell_inputs_apart(leat_batch *batch, unsigned input)
+{
+    const uint64_t *causes = batch->cause;
+    uint64_t *derived = leat_arena_alloc(&batch->arena, batch->count * sizeof *derived);
+    for (uint32_t i = 0; i < batch->count; i++)
+        derived[i] = leat_cause_derive(causes[i], input);
+    batch->cause = derived;
+}
+
 // Columns go by their places; names are those of the output.
 static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
 {
-    (void)input, (void)out_error;
+    (void)out_error;
     leat_operator_context *context = base->context;
-    if (batch->schema == context->outputs[0] || !batch->selected) {
+    bool same_cause = input == 0 || !batch->cause;
+    if ((batch->schema == context->outputs[0] && same_cause) || !batch->selected) {
         context->emit(context, 0, batch);
         return LEAT_OK;
     }
     leat_batch *renamed = leat_batch_derive(context->pool, batch);
     renamed->schema = context->outputs[0];
+    if (!same_cause)
+        tell_inputs_apart(renamed, input);
     context->emit(context, 0, renamed);
     leat_batch_unref(renamed);
     return LEAT_OK;

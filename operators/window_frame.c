@@ -201,14 +201,15 @@ void leat_window_frame_snapshot(leat_window_frame *frame, leat_snapshot *snapsho
     if (frame->watermark == LEAT_TIME_NONE && frame->fired == LEAT_TIME_NONE)
         return;
     bool changed = frame->watermark != frame->stored_watermark || frame->fired != frame->stored_fired;
+    bool due = leat_snapshot_mark_due(snapshot, changed, &frame->marks_unkept);
     leat_writer *out = &frame->stored;
     leat_writer_reset(out);
     leat_write_u8(out, MARK_VERSION);
     leat_write_u64(out, (uint64_t)frame->watermark);
     leat_write_u64(out, (uint64_t)frame->fired);
     for (uint32_t group = 0; group < LEAT_KEY_GROUPS; group++)
-        if (leat_operator_owns(frame->context, group) && (changed || snapshot->whole[group]))
-            snapshot->put(snapshot, LEAT_WINDOW_MARKS, group, (leat_slice){"", 0}, leat_writer_slice(out));
+        if (leat_operator_owns(frame->context, group) && (due || snapshot->whole[group]))
+            leat_snapshot_put_mark(snapshot, LEAT_WINDOW_MARKS, group, (leat_slice){"", 0}, leat_writer_slice(out));
     if (!snapshot->keep_marks) {
         frame->stored_watermark = frame->watermark;
         frame->stored_fired = frame->fired;

@@ -46,8 +46,9 @@ typedef struct leat_window_frame {
     uint32_t late_count;
     // -- watermark
     int64_t watermark, fired;
-    int64_t heard; // last watermark that came in: what is passed on; behind `watermark` after a savepoint that kept it
+    int64_t heard; // what is passed on: `watermark`, once one has come in; a lower one after a savepoint passes the kept one on
     int64_t stored_watermark, stored_fired; // as the last snapshot has them
+    bool marks_unkept; // see leat_snapshot_mark_due
     leat_window_mark *marks;                // as restored, LEAT_KEY_GROUPS; NULL when nothing was, and after ready
 } leat_window_frame;
 
@@ -75,9 +76,10 @@ void leat_window_frame_send(leat_window_frame *frame);
 // Called when nothing is due before `watermark` any more.
 static inline void leat_window_frame_rise(leat_window_frame *frame, int64_t watermark)
 {
-    frame->heard = watermark > frame->heard ? watermark : frame->heard;
     frame->watermark = watermark > frame->watermark ? watermark : frame->watermark;
     frame->fired = watermark > frame->fired ? watermark : frame->fired;
+    if (watermark != LEAT_TIME_NONE)
+        frame->heard = frame->watermark;
 }
 
 // The fields of window_start, window_end and window_time in the output.

@@ -147,14 +147,43 @@ static leat_expr *bind_unary(leat_sql_binder *binder, const leat_sql_expr *expr)
     return leat_sql_apply(binder, op == LEAT_SQL_NEGATE ? "-" : leat_sql_unary_op_text(op), &bound, 1, expr->span);
 }
 
+// Both ends of (begin, end) or (begin, INTERVAL ..), the earlier one first.
+static bool bind_period(leat_sql_binder *binder, const leat_sql_expr *period, leat_expr *out_ends[2])
+{
+    bool pair = period->kind == LEAT_SQL_EXPR_CONSTRUCTOR && period->constructor.items.count == 2 &&
+                period->constructor.kind <= LEAT_SQL_CONSTRUCT_TUPLE;
+    leat_expr *ends[2] = {NULL, NULL};
+    if (!pair)
+        leat_sql_binder_error(binder, period->span,
+                              "OVERLAPS takes (begin, end) or (begin, INTERVAL ..) on both sides");
+    if (!pair || !leat_sql_bind_all(binder, &period->constructor.items, ends))
+        return false;
+    if (ends[1]->type.kind == LEAT_KIND_INTERVAL || ends[1]->type.kind == LEAT_KIND_INTERVAL_MONTH)
+        ends[1] = leat_sql_apply(binder, "+", ends, 2, period->span);
+    out_ends[0] = ends[1] ? leat_sql_apply(binder, "LEAST", ends, 2, period->span) : NULL;
+    out_ends[1] = ends[1] ? leat_sql_apply(binder, "GREATEST", ends, 2, period->span) : NULL;
+    return out_ends[0] && out_ends[1];
+}
+
+// Periods that only touch overlap, as in Flink.
+static leat_expr *bind_overlaps(leat_sql_binder *binder, const leat_sql_expr *expr)
+{
+    leat_expr *left[2], *right[2];
+    bool bound = bind_period(binder, expr->binary.left, left);
+    bound &= bind_period(binder, expr->binary.right, right);
+    if (!bound)
+        return NULL;
+    leat_expr *first[] = {left[1], right[0]}, *second[] = {right[1], left[0]};
+    leat_expr *both[] = {leat_sql_apply(binder, ">=", first, 2, expr->span),
+                         leat_sql_apply(binder, ">=", second, 2, expr->span)};
+    return leat_sql_apply(binder, "AND", both, 2, expr->span);
+}
+
 static leat_expr *bind_binary(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
+    if (expr->binary.op == LEAT_SQL_OVERLAPS)
+        return bind_overlaps(binder, expr);
     leat_expr *sides[] = {leat_sql_bind(binder, expr->binary.left), leat_sql_bind(binder, expr->binary.right)};
-    if (expr->binary.op == LEAT_SQL_OVERLAPS) {
-        leat_sql_binder_error(binder, expr->binary.op_span,
-                              "OVERLAPS is not in leat yet; compare the ends with < and >");
-        return NULL;
-    }
     return leat_sql_apply(binder, leat_sql_binary_op_text(expr->binary.op), sides, 2, expr->span);
 }
 
@@ -274,11 +303,11 @@ static const char *refusal(const leat_sql_expr *expr)
     case LEAT_SQL_EXPR_STAR:
         return "* may only stand alone in SELECT or in COUNT(*)";
     case LEAT_SQL_EXPR_IN_QUERY:
-        return "IN (SELECT ..) (a semi join) is not in leat yet";
+        return "IN (SELECT ..) has to stand alone or beside other conditions with AND in WHERE";
     case LEAT_SQL_EXPR_QUANTIFIED:
         return "ANY, SOME and ALL over a query are not in leat, nor in Flink's streaming mode; join instead";
     case LEAT_SQL_EXPR_EXISTS:
-        return "EXISTS (a semi join) is not in leat yet";
+        return "EXISTS has to stand alone or beside other conditions with AND in WHERE";
     case LEAT_SQL_EXPR_SUBQUERY:
         return "a query as a value (scalar subquery) is not in leat yet";
     case LEAT_SQL_EXPR_TABLE:

@@ -17,6 +17,8 @@ enum {
     LEAT_SQL_INPUT_AGGREGATE = 1000,
     LEAT_SQL_INPUT_WINDOW,
     LEAT_SQL_INPUT_GROUPING, // GROUPING(a, b)
+    LEAT_SQL_INPUT_OVER,     // f(..) OVER (..)
+    LEAT_SQL_INPUT_ITEM,     // QUALIFY: an item of the select list by its alias
     LEAT_SQL_AGGREGATES_MAX = 128,
     LEAT_SQL_GROUPINGS_MAX = 16
 };
@@ -53,7 +55,8 @@ struct leat_sql_mark {
     const leat_sql_mark *next;
 };
 
-typedef struct leat_sql_binder {
+typedef struct leat_sql_binder leat_sql_binder;
+struct leat_sql_binder {
     leat_expr_scope *expr;
     leat_sql_diagnostics *diagnostics;
     const leat_sql_scope *scope;       // NULL: no columns here
@@ -61,10 +64,14 @@ typedef struct leat_sql_binder {
     leat_sql_aggregates *aggregates;   // NULL: not allowed here
     const leat_sql_expr *group_window; // GROUP BY TUMBLE(..): the call; NULL: none
     leat_type window_time_type;        // of its time column
+    bool window_by_clock;              // which is processing time
     const leat_sql_select *select;     // for "an alias is not visible here"; may be NULL
     const leat_sql_mark *marks;
     uint32_t errors;
-} leat_sql_binder;
+    // Calls that mean something of their own here (MATCH_RECOGNIZE): true when it was one, bound or reported. NULL: none.
+    bool (*own_call)(leat_sql_binder *binder, const leat_sql_expr *expr, leat_expr **out_expr);
+    void *own; // of own_call
+};
 
 leat_expr *leat_sql_bind(leat_sql_binder *binder, const leat_sql_expr *expr);
 // The same, coerced to BOOLEAN.
@@ -88,6 +95,17 @@ leat_expr *leat_sql_bind_literal(leat_sql_binder *binder, const leat_sql_literal
 leat_expr *leat_sql_bind_call(leat_sql_binder *binder, const leat_sql_expr *expr);
 leat_expr *leat_sql_bind_json(leat_sql_binder *binder, const leat_sql_expr *expr);
 leat_expr *leat_sql_bind_aggregate(leat_sql_binder *binder, const leat_sql_expr *expr);
+typedef struct leat_sql_aggregate_call {
+    const leat_sql_expr *expr; // as written
+    leat_slice name;
+    bool distinct;
+    leat_expr **arguments; // with a NULL behind the last one
+    uint32_t count;
+    leat_expr *filter; // NULL: none
+} leat_sql_aggregate_call;
+// Reports and gives false where aggregates may not stand.
+bool leat_sql_aggregate_allowed(leat_sql_binder *binder, leat_slice name, leat_sql_span span);
+leat_expr *leat_sql_add_aggregate(leat_sql_binder *binder, const leat_sql_aggregate_call *call);
 // The function by Flink's name; arguments that are NULL (already reported) give NULL.
 leat_expr *leat_sql_apply(leat_sql_binder *binder, const char *name, leat_expr **arguments, uint32_t count,
                           leat_sql_span span);

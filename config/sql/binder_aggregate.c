@@ -35,30 +35,31 @@ static void make_room(leat_arena *arena, leat_sql_aggregates *set)
     set->labels = grown(arena, set->labels, sizeof *set->labels, set->count, set->capacity);
 }
 
-static bool same_trees(leat_expr *const *a, leat_expr *const *b, uint32_t count)
+// Of two calls; both lists end with a NULL.
+static bool same_trees(leat_expr *const *a, leat_expr *const *b)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (!leat_expr_equal(a[i], b[i]))
+    for (; *a && *b; a++, b++)
+        if (!leat_expr_equal(*a, *b))
             return false;
-    return true;
+    return *a == *b;
 }
 
 static bool same_filter(const leat_expr *a, const leat_expr *b) { return a && b ? leat_expr_equal(a, b) : a == b; }
 
 static bool same_aggregate(const leat_sql_aggregates *set, uint32_t i, const leat_aggregate *aggregate,
-                           leat_expr **arguments, uint32_t count, const leat_expr *filter)
+                           leat_expr **arguments, const leat_expr *filter)
 {
     const leat_aggregate *other = &set->items[i];
     return other->function == aggregate->function && other->distinct == aggregate->distinct &&
            other->argument_count == aggregate->argument_count && same_filter(set->filters[i], filter) &&
-           same_trees(set->arguments[i], arguments, count);
+           same_trees(set->arguments[i], arguments);
 }
 
 static int aggregate_find(const leat_sql_aggregates *set, const leat_aggregate *aggregate, leat_expr **arguments,
-                          uint32_t count, const leat_expr *filter)
+                          const leat_expr *filter)
 {
     for (uint32_t i = 0; i < set->count; i++)
-        if (same_aggregate(set, i, aggregate, arguments, count, filter))
+        if (same_aggregate(set, i, aggregate, arguments, filter))
             return (int)i;
     return -1;
 }
@@ -78,30 +79,32 @@ static bool takes_numbers(leat_slice name)
     return false;
 }
 
-static leat_expr *aggregate_refused(leat_sql_binder *binder, const leat_sql_expr *expr, leat_expr **arguments,
-                                    uint32_t count, const leat_error *error)
+static leat_expr *aggregate_refused(leat_sql_binder *binder, const leat_sql_aggregate_call *call,
+                                    const leat_error *error)
 {
-    leat_slice name = call_name(expr);
+    leat_slice name = call->name;
+    const leat_sql_expr *expr = call->expr;
     char type[LEAT_TYPE_TEXT];
-    if (count == 1 && takes_numbers(name) && !leat_type_is_numeric(arguments[0]->type))
+    if (call->count == 1 && takes_numbers(name) && !leat_type_is_numeric(call->arguments[0]->type))
         leat_sql_binder_error(binder, expr->call.args.items[0]->span, "%.*s takes a number, found %s", (int)name.size,
-                              name.data, leat_type_print(arguments[0]->type, type));
+                              name.data, leat_type_print(call->arguments[0]->type, type));
     else
         leat_sql_binder_fail(binder, expr->span, error);
     return NULL;
 }
 
-static leat_expr *aggregate_add(leat_sql_binder *binder, const leat_sql_expr *expr, leat_expr **arguments,
-                                uint32_t count, leat_expr *filter)
+leat_expr *leat_sql_add_aggregate(leat_sql_binder *binder, const leat_sql_aggregate_call *call)
 {
+    const leat_sql_expr *expr = call->expr;
+    leat_expr **arguments = call->arguments, *filter = call->filter;
     leat_sql_aggregates *set = binder->aggregates;
     leat_aggregate aggregate = {0};
     leat_error error;
-    leat_code code = leat_aggregate_resolve(binder->expr, call_name(expr), expr->call.distinct, arguments, count,
-                                            filter, set->retract, &aggregate, &error);
+    leat_code code = leat_aggregate_resolve(binder->expr, call->name, call->distinct, arguments, call->count, filter,
+                                            set->retract, &aggregate, &error);
     if (code != LEAT_OK)
-        return aggregate_refused(binder, expr, arguments, count, &error);
-    int same = aggregate_find(set, &aggregate, arguments, count, filter);
+        return aggregate_refused(binder, call, &error);
+    int same = aggregate_find(set, &aggregate, arguments, filter);
     if (same >= 0)
         return aggregate_column(binder, (uint32_t)same);
     if (set->count == LEAT_SQL_AGGREGATES_MAX) {
@@ -116,12 +119,11 @@ static leat_expr *aggregate_add(leat_sql_binder *binder, const leat_sql_expr *ex
     return aggregate_column(binder, set->count++);
 }
 
-static bool aggregate_allowed(leat_sql_binder *binder, const leat_sql_expr *expr)
+bool leat_sql_aggregate_allowed(leat_sql_binder *binder, leat_slice name, leat_sql_span span)
 {
     if (binder->aggregates)
         return true;
-    leat_slice name = call_name(expr);
-    leat_sql_binder_error(binder, expr->span, "%.*s is an aggregate: it may not stand in %s", (int)name.size, name.data,
+    leat_sql_binder_error(binder, span, "%.*s is an aggregate: it may not stand in %s", (int)name.size, name.data,
                           binder->clause);
     return false;
 }
@@ -149,7 +151,7 @@ static bool bind_arguments(leat_sql_binder *binder, const leat_sql_expr *expr, l
 
 leat_expr *leat_sql_bind_aggregate(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
-    if (!aggregate_allowed(binder, expr))
+    if (!leat_sql_aggregate_allowed(binder, call_name(expr), expr->span))
         return NULL;
     leat_sql_aggregates *set = binder->aggregates;
     const char *clause = binder->clause;
@@ -165,13 +167,14 @@ leat_expr *leat_sql_bind_aggregate(leat_sql_binder *binder, const leat_sql_expr 
     }
     binder->aggregates = set;
     binder->clause = clause;
-    return bound ? aggregate_add(binder, expr, arguments, count, filter) : NULL;
+    leat_sql_aggregate_call call = {expr, call_name(expr), expr->call.distinct, arguments, count, filter};
+    return bound ? leat_sql_add_aggregate(binder, &call) : NULL;
 }
 
 // GROUPING(a, b): which of them the row's grouping set leaves out, a bit each.
 leat_expr *leat_sql_bind_grouping(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
-    if (!aggregate_allowed(binder, expr))
+    if (!leat_sql_aggregate_allowed(binder, call_name(expr), expr->span))
         return NULL;
     leat_sql_aggregates *set = binder->aggregates;
     uint32_t count = expr->call.args.count;

@@ -131,14 +131,17 @@ static leat_expr *bind_window_property(leat_sql_binder *binder, const leat_sql_e
     leat_type type = leat_type_of(LEAT_KIND_TIMESTAMP);
     type.precision = 3;
     char kind = underscore[1] & 0x5F;
-    if (kind == 'P') {
+    bool by_clock = binder->window_by_clock;
+    if ((kind == 'P' && !by_clock) || (kind == 'R' && by_clock)) {
         leat_sql_binder_error(binder, expr->span,
-                              "windows over processing time are not in leat yet; use an event time column");
+                              by_clock ? "the window is one of processing time: write %.*s_PROCTIME"
+                                       : "the window is one of event time: write %.*s_ROWTIME",
+                              (int)prefix, name.data);
         return NULL;
     }
     uint32_t property = kind == 'S' ? LEAT_SQL_WINDOW_START : kind == 'E' ? LEAT_SQL_WINDOW_END : LEAT_SQL_WINDOW_TIME;
     return leat_expr_column(binder->expr, LEAT_SQL_INPUT_WINDOW, property,
-                            kind == 'R' ? binder->window_time_type : type);
+                            kind == 'R' || kind == 'P' ? binder->window_time_type : type);
 }
 
 // ---- the table
@@ -146,8 +149,13 @@ static leat_expr *bind_window_property(leat_sql_binder *binder, const leat_sql_e
 static leat_expr *bind_top_n(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
     leat_slice name = call_name(expr);
-    leat_sql_binder_error(binder, expr->span, "%.*s (Top-N and deduplication) is not in leat yet", (int)name.size,
-                          name.data);
+    if (expr->call.over)
+        leat_sql_binder_error(binder, expr->span,
+                              "%.*s over an OVER window stands in SELECT and QUALIFY only: filter it in a query around",
+                              (int)name.size, name.data);
+    else
+        leat_sql_binder_error(binder, expr->span, "%.*s needs a window: %.*s(..) OVER (PARTITION BY .. ORDER BY ..)",
+                              (int)name.size, name.data, (int)name.size, name.data);
     return NULL;
 }
 
@@ -185,6 +193,8 @@ static const struct {
     {"ROW_NUMBER", bind_top_n},
     {"RANK", bind_top_n},
     {"DENSE_RANK", bind_top_n},
+    {"LAG", bind_top_n},
+    {"LEAD", bind_top_n},
 };
 
 static bind_special *special_find(leat_slice name)
@@ -199,7 +209,7 @@ static bind_special *special_find(leat_slice name)
 static const char *call_refusal(const leat_sql_call *call, bool aggregate)
 {
     if (call->over)
-        return ": OVER windows are not in leat yet";
+        return ": functions over OVER windows stand in SELECT and QUALIFY only";
     if (call->arg_names)
         return " takes arguments by position; names are for table functions";
     if (call->within_group.count || call->order_by.count)
@@ -228,6 +238,9 @@ static bool call_check(leat_sql_binder *binder, const leat_sql_expr *expr, bool 
 leat_expr *leat_sql_bind_call(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
     leat_slice name = call_name(expr);
+    leat_expr *own = NULL;
+    if (binder->own_call && binder->own_call(binder, expr, &own))
+        return own;
     bind_special *special = special_find(name);
     if (special == bind_top_n)
         return bind_top_n(binder, expr);
@@ -237,25 +250,4 @@ leat_expr *leat_sql_bind_call(leat_sql_binder *binder, const leat_sql_expr *expr
     if (aggregate)
         return leat_sql_bind_aggregate(binder, expr);
     return special ? special(binder, expr) : bind_plain(binder, expr);
-}
-
-static bool json_is_plain(const leat_sql_json *json)
-{
-    return !json->returning && !json->on_empty && !json->on_error && !json->wrapper && !json->nulls && !json->filter &&
-           !json->over;
-}
-
-leat_expr *leat_sql_bind_json(leat_sql_binder *binder, const leat_sql_expr *expr)
-{
-    const char *name = leat_sql_json_function_name(expr->json.function);
-    uint32_t count = expr->json.args.count;
-    leat_expr **arguments = leat_arena_array(binder->expr->arena, leat_expr *, count + 1);
-    bool all = leat_sql_bind_all(binder, &expr->json.args, arguments);
-    if (!json_is_plain(&expr->json)) {
-        leat_sql_binder_error(binder, expr->span,
-                              "%s with RETURNING, ON EMPTY, ON ERROR, WRAPPER or NULL ON NULL is not in leat yet",
-                              name);
-        return NULL;
-    }
-    return all ? leat_sql_apply(binder, name, arguments, count, expr->span) : NULL;
 }

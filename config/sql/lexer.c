@@ -318,8 +318,28 @@ static const struct {
     {":", TOKEN_COLON},
 };
 
+// What other languages write.
+static const struct {
+    const char *text, *instead;
+} foreign[] = {{"==", "="}, {"&&", "AND"}, {"::", "CAST(.. AS type)"}, {"<=>", "IS NOT DISTINCT FROM"}};
+
+static bool refuse_foreign(lexer *lex, size_t start)
+{
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        size_t size = strlen(foreign[i].text);
+        if (lex->text.size - start < size || memcmp(lex->text.data + start, foreign[i].text, size))
+            continue;
+        lex->at += size;
+        lexer_error(lex, start, size, "found '%s', write %s", foreign[i].text, foreign[i].instead);
+        return true;
+    }
+    return false;
+}
+
 static leat_sql_token_kind scan_symbol(lexer *lex, size_t start)
 {
+    if (refuse_foreign(lex, start))
+        return TOKEN_BAD;
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
         size_t size = strlen(symbols[i].text);
         if (lex->text.size - start >= size && !memcmp(lex->text.data + start, symbols[i].text, size)) {

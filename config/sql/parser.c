@@ -410,7 +410,7 @@ bool parse_count(parser *p, const char *expected, uint32_t *out)
 
 // ---- statements
 
-#define STATEMENT_WORDS "SELECT, WITH, VALUES or CREATE VIEW"
+#define STATEMENT_WORDS "SELECT, WITH or CREATE VIEW"
 
 static void parse_create_view(parser *p, leat_sql_statement *statement)
 {
@@ -479,6 +479,27 @@ static bool refuse_statement(parser *p)
     }
 }
 
+// What other dialects have at this place.
+static bool refuse_word(parser *p)
+{
+    static const struct {
+        const char *word, *instead;
+    } words[] = {
+        {"TABLESAMPLE", "write WHERE RAND() < 0.1"},
+        {"ILIKE", "write LOWER(x) LIKE .."},
+        {"UNPIVOT", "write a UNION ALL"},
+        {"EMIT", "windows give results at their end; the rule's `emit_every` and `emit_count` say otherwise"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words && at_kind(p, TOKEN_WORD); i++) {
+        leat_slice what = token_source(p, current(p));
+        if (!leat_slice_is_nocase(what, words[i].word))
+            continue;
+        error_at(p, here(p), "%s is not in leat: %s", words[i].word, words[i].instead);
+        return true;
+    }
+    return false;
+}
+
 static void parse_statement(parser *p, leat_sql_statement *statement)
 {
     uint32_t first = p->at;
@@ -495,7 +516,7 @@ static void parse_statement(parser *p, leat_sql_statement *statement)
     statement->span = span_since(p, first);
     if (at_kind(p, TOKEN_RIGHT))
         error_at(p, here(p), "found ')', but no '(' is open");
-    if (!at_kind(p, TOKEN_END) && !at_kind(p, TOKEN_SEMICOLON))
+    if (!refuse_word(p) && !at_kind(p, TOKEN_END) && !at_kind(p, TOKEN_SEMICOLON))
         unexpected_of(p, "',', a clause as WHERE or GROUP BY, or the end",
                       "FROM WHERE GROUP HAVING WINDOW ORDER LIMIT OFFSET FETCH UNION INTERSECT EXCEPT JOIN INNER LEFT "
                       "RIGHT FULL CROSS "

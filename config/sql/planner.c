@@ -7,6 +7,8 @@ leat_planner *leat_planner_create(const leat_planner_options *options)
     return planner;
 }
 
+void leat_planner_miss_functions(leat_planner *planner) { planner->options.functions_missing = true; }
+
 // ---- streams
 
 static plan_stream *stream_new(leat_planner *planner)
@@ -38,6 +40,7 @@ void leat_planner_add_stream(leat_planner *planner, const leat_planner_stream *s
                                         .window_end = -1,
                                         .bounded = stream->bounded,
                                         .has_watermark = stream->has_watermark,
+                                        .waits = stream->waits,
                                         .stream = stream->name}};
 }
 
@@ -106,8 +109,10 @@ static const leat_sql_query *read_statements(plan_rule *rule, plan_name **out_vi
 static bool check_lateness(plan_rule *rule, const leat_sql_query *query)
 {
     const leat_rule_request *request = rule->request;
+    if (!rule->has_window && request->emit)
+        plan_error(rule, query->span, "`%s` is set, but this rule has no window aggregation", request->emit->key);
     if (rule->has_window || (!request->allowed_lateness_ms && !request->late_output))
-        return true;
+        return rule->has_window || !request->emit;
     plan_error(rule, query->span, "%s is set, but nothing in this rule drops late rows: it has no window aggregation",
                request->allowed_lateness_ms ? "`allowed_lateness`" : "`late_to`");
     return false;

@@ -26,9 +26,11 @@ typedef struct leat_planner_options {
     leat_arena *arena;                      // the plan's
     const leat_zone *zone;                  // session time zone; NULL: UTC
     const leat_function_catalog *functions; // NULL: none
+    bool functions_missing; // a library could not be loaded, which has been reported: a rule that calls an unknown function fails silently
 } leat_planner_options;
 
 leat_planner *leat_planner_create(const leat_planner_options *options);
+void leat_planner_miss_functions(leat_planner *planner); // sets functions_missing
 
 // ---- nodes; the array is copied when it grows: take it after the last rule
 
@@ -44,6 +46,9 @@ typedef struct leat_planner_stream {
     const leat_schema *schema;
     bool bounded;       // comes to an end by itself
     bool has_watermark; // false: no watermark before the end (LEAT_WATERMARK_NONE)
+    bool table;         // readings of a whole table (operators/table.c makes changes of them)
+    bool waits;         // its watermark stays back until it has its first contents
+    uint32_t compared;  // table: columns of the rows themselves
 } leat_planner_stream;
 
 // The name must be new.
@@ -84,6 +89,17 @@ struct leat_rule_form {
     const char *summary; // for explain, in place of the SQL text
 };
 
+// `emit_every` and the like: when windows give results beside their end, and what they keep.
+typedef struct leat_rule_emit {
+    const char *key;  // the first of its keys that was given, for messages
+    int64_t every_ms; // 0: not given, as below
+    bool processing_time;
+    int64_t count;
+    bool discarding;
+    int64_t evict_count, evict_ms;
+    bool evict_after;
+} leat_rule_emit;
+
 typedef struct leat_rule_request {
     uint32_t rule;    // index into the plan's rules
     const char *name; // terminated, lives in the arena
@@ -94,6 +110,7 @@ typedef struct leat_rule_request {
     bool late_output;            // `late_to` is set or RULE.late is read: late rows of its first window aggregation
     int64_t state_ttl_ms;        // 0: none
     bool unbounded;              // `unbounded: true`: state without a bound is meant
+    const leat_rule_emit *emit;  // NULL: windows give their result at the end
 } leat_rule_request;
 
 typedef struct leat_rule_output {

@@ -133,7 +133,8 @@ bool plan_time_attribute(plan_rule *rule, const relation *from, int column, leat
 {
     leat_slice name = from->schema->fields[column].name;
     if (column == from->schema->proctime)
-        plan_error(rule, span, "%s: windows over processing time are not in leat yet; use the event time column", what);
+        plan_error(rule, span, "%s takes an event time attribute, '%.*s' is processing time", what, (int)name.size,
+                   name.data);
     else if (!from->times[column])
         plan_error(rule, span, "%s: '%.*s' is no time attribute%s", what, (int)name.size, name.data,
                    time_hint(rule, from));
@@ -153,8 +154,8 @@ bool plan_window_time(plan_rule *rule, const relation *from, int column, leat_sq
     return false;
 }
 
-bool plan_time_column(plan_rule *rule, const relation *from, const leat_sql_expr *descriptor, const char *what,
-                      int32_t *out_column)
+bool plan_descriptor_column(plan_rule *rule, const relation *from, const leat_sql_expr *descriptor, const char *what,
+                            int32_t *out_column)
 {
     if (descriptor->kind != LEAT_SQL_EXPR_DESCRIPTOR || descriptor->descriptor.count != 1) {
         plan_error(rule, descriptor->span, "%s: the time column is expected here, as in DESCRIPTOR(ts)", what);
@@ -165,8 +166,15 @@ bool plan_time_column(plan_rule *rule, const relation *from, const leat_sql_expr
     int column = leat_schema_find(from->schema, name->text);
     *out_column = column;
     if (column >= 0)
-        return plan_window_time(rule, from, column, name->span, what);
+        return true;
     plan_error(rule, name->span, "unknown column '%.*s'%s", (int)name->text.size, name->text.data,
                leat_sql_suggest_column(from->schema, name->text, hint));
     return false;
+}
+
+bool plan_time_column(plan_rule *rule, const relation *from, const leat_sql_expr *descriptor, const char *what,
+                      int32_t *out_column)
+{
+    return plan_descriptor_column(rule, from, descriptor, what, out_column) &&
+           plan_window_time(rule, from, *out_column, descriptor->descriptor.items[0].span, what);
 }

@@ -33,7 +33,8 @@ static bool count_fits(plan_rule *rule, const leat_sql_names *columns, const rel
 {
     if (columns->count == rows->schema->count)
         return true;
-    plan_error(rule, columns->items[0].span, "%u column names for %u columns", columns->count, rows->schema->count);
+    plan_error(rule, columns->items[0].span, "%u column names for %u column%s", columns->count, rows->schema->count,
+               rows->schema->count == 1 ? "" : "s");
     return false;
 }
 
@@ -68,6 +69,25 @@ static bool plan_named(plan_rule *rule, plan_name *name, const leat_sql_path *pa
     return name->state == PLAN_READ;
 }
 
+// A table that is read again and again: its changes, worked out in the rule.
+static relation table_changes(plan_rule *rule, const plan_stream *stream)
+{
+    const leat_schema *given = stream->relation.schema;
+    leat_table_spec *spec = leat_arena_new(rule->arena, leat_table_spec);
+    leat_schema *schema = leat_arena_new(rule->arena, leat_schema);
+    *spec = (leat_table_spec){
+        .key_count = given->key_count, .key_columns = given->key_columns, .compared = stream->stream.compared};
+    *schema = *given;
+    schema->changelog = LEAT_CHANGELOG_UPSERT;
+    relation made = plan_chain(rule, &stream->relation, "table", spec, schema,
+                               leat_arena_format(rule->arena, "TABLE %s: changes by key", stream->stream.name));
+    leat_plan_node *node = &rule->planner->nodes[made.node];
+    node->stateful = true;
+    node->state_bound = "the table";
+    made.times = stream->relation.times;
+    return made;
+}
+
 bool plan_table(plan_rule *rule, plan_name *names, const leat_sql_path *path, relation *out)
 {
     leat_slice text = path_text(rule, path);
@@ -80,47 +100,13 @@ bool plan_table(plan_rule *rule, plan_name *names, const leat_sql_path *path, re
             continue;
         rule->reads_failed |= stream->failed;
         rule->failed |= stream->failed;
-        *out = stream->relation;
+        *out = stream->stream.table && !stream->failed ? table_changes(rule, stream) : stream->relation;
         return !stream->failed;
     }
     return table_unknown(rule, names, path, text);
 }
 
 // ---- what is refused
-
-typedef struct condition_signs {
-    bool interval, window;
-} condition_signs;
-
-static bool look_at_condition(void *context, const leat_sql_expr *expr)
-{
-    condition_signs *signs = context;
-    signs->interval |= expr->kind == LEAT_SQL_EXPR_LITERAL && expr->literal.kind == LEAT_SQL_LITERAL_INTERVAL;
-    if (expr->kind == LEAT_SQL_EXPR_COLUMN)
-        signs->window |= leat_slice_is(expr->column.parts[expr->column.count - 1].text, "window_start");
-    return true;
-}
-
-static const char *join_name(const leat_sql_table_ref *join)
-{
-    const leat_sql_table_ref *right = join->join.right;
-    condition_signs signs = {0};
-    if (right->kind == LEAT_SQL_TABLE_NAME && right->table.system_time)
-        return "a temporal join (FOR SYSTEM_TIME AS OF)";
-    if (right->kind == LEAT_SQL_TABLE_UNNEST)
-        return "UNNEST";
-    if (right->kind == LEAT_SQL_TABLE_FUNCTION && right->lateral)
-        return "a join with a table function (LATERAL)";
-    if (join->join.on)
-        leat_sql_expr_walk(join->join.on, look_at_condition, &signs);
-    if (signs.window)
-        return "a window join";
-    if (signs.interval)
-        return "an interval join";
-    return join->join.kind == LEAT_SQL_JOIN_CROSS || join->join.kind == LEAT_SQL_JOIN_COMMA
-               ? "a join of several tables in FROM"
-               : "a regular join";
-}
 
 static bool refuse(plan_rule *rule, leat_sql_span span, const char *what)
 {
@@ -130,15 +116,15 @@ static bool refuse(plan_rule *rule, leat_sql_span span, const char *what)
 
 // ---- FROM
 
-static bool plan_stream_table(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, relation *out)
+static bool plan_stream_table(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, bool joined,
+                              relation *out)
 {
-    if (table->table.system_time)
-        return refuse(rule, table->span, "FOR SYSTEM_TIME AS OF (a temporal join)");
-    if (table->hints.count) {
-        plan_error(rule, table->hints.items[0].name.span,
-                   "hints are not in leat: the settings of the source and the rule say it");
+    if (table->table.system_time && !joined) {
+        plan_error(rule, table->span, "FOR SYSTEM_TIME AS OF stands on the right side of a join only");
         return false;
     }
+    if (table->hints.count && !plan_refuse_options(rule, &table->hints))
+        return false;
     return plan_table(rule, names, &table->table.path, out);
 }
 
@@ -146,25 +132,29 @@ static bool plan_function_table(plan_rule *rule, plan_name *names, const leat_sq
 {
     if (table->lateral)
         return refuse(rule, table->span, "LATERAL");
+    if (plan_is_keep_first(table->function.call))
+        return plan_keep_first(rule, names, table, out);
     return plan_is_window_function(table->function.call) ? plan_window_function(rule, names, table, out)
                                                          : plan_process_function(rule, names, table, out);
 }
 
-static bool plan_rows_of(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, relation *out)
+static bool plan_rows_of(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, bool joined, relation *out)
 {
     switch (table->kind) {
     case LEAT_SQL_TABLE_NAME:
-        return plan_stream_table(rule, names, table, out);
+        return plan_stream_table(rule, names, table, joined, out);
     case LEAT_SQL_TABLE_QUERY:
-        return plan_query(rule, names, table->query, out);
+        return table->lateral ? refuse(rule, table->span, "LATERAL") : plan_query(rule, names, table->query, out);
     case LEAT_SQL_TABLE_FUNCTION:
         return plan_function_table(rule, names, table, out);
     case LEAT_SQL_TABLE_UNNEST:
-        return refuse(rule, table->span, "UNNEST");
+        plan_error(rule, table->span,
+                   "UNNEST stands behind a table whose column it takes apart: FROM t CROSS JOIN UNNEST(..)");
+        return false;
     case LEAT_SQL_TABLE_JOIN:
-        return refuse(rule, table->span, join_name(table));
+        return false; // plan_join_from
     case LEAT_SQL_TABLE_MATCH:
-        return refuse(rule, table->match.recognize->span, "MATCH_RECOGNIZE");
+        return plan_match_recognize(rule, names, table, out);
     }
     return false;
 }
@@ -178,23 +168,10 @@ static leat_slice table_alias(const leat_sql_table_ref *table)
     return (leat_slice){0};
 }
 
-// Tables of joins are bound beside each other, so that each side reports its own errors.
-static bool plan_sides(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table)
+static bool plan_one(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, bool joined, plan_source *out)
 {
-    relation ignored;
-    if (table->kind == LEAT_SQL_TABLE_JOIN) {
-        bool left = plan_sides(rule, names, table->join.left), right = plan_sides(rule, names, table->join.right);
-        return left && right;
-    }
-    return table->kind != LEAT_SQL_TABLE_NAME || table->table.system_time ||
-           plan_table(rule, names, &table->table.path, &ignored);
-}
-
-bool plan_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, plan_source *out)
-{
-    if (table->kind == LEAT_SQL_TABLE_JOIN && !plan_sides(rule, names, table))
-        return false;
-    if (!plan_rows_of(rule, names, table, &out->relation) || !rename_columns(rule, &table->columns, &out->relation))
+    if (!plan_rows_of(rule, names, table, joined, &out->relation) ||
+        !rename_columns(rule, &table->columns, &out->relation))
         return false;
     bool named = table->kind == LEAT_SQL_TABLE_NAME && !leat_sql_name_present(&table->alias);
     leat_sql_scope_table *names_of = leat_arena_new(rule->arena, leat_sql_scope_table);
@@ -202,4 +179,22 @@ bool plan_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref *tabl
         .alias = table_alias(table), .path = named ? &table->table.path : NULL, .schema = out->relation.schema};
     out->scope = (leat_sql_scope){names_of, 1};
     return true;
+}
+
+bool plan_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, plan_source *out)
+{
+    return table->kind == LEAT_SQL_TABLE_JOIN ? plan_join_from(rule, names, table, NULL, out)
+                                              : plan_one(rule, names, table, false, out);
+}
+
+bool plan_from_where(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, const plan_hints *hints,
+                     plan_source *out)
+{
+    return table->kind == LEAT_SQL_TABLE_JOIN ? plan_join_from(rule, names, table, hints, out)
+                                              : plan_one(rule, names, table, false, out);
+}
+
+bool plan_from_versions(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, plan_source *out)
+{
+    return plan_one(rule, names, table, true, out);
 }

@@ -66,6 +66,10 @@ static void function_unknown(plan_rule *rule, const leat_function_catalog *catal
     leat_slice known[128], name = call->call.name.parts[call->call.name.count - 1].text;
     if (refuse_builtin(rule, call, name))
         return;
+    if (rule->planner->options.functions_missing) {
+        rule->failed = rule->reads_failed = true; // it may be the missing library's
+        return;
+    }
     uint32_t count = 0;
     char hint[128];
     const char *text;

@@ -17,6 +17,7 @@ typedef struct aggregation {
     int start_key, end_key, time_key; // keys that are columns of the window, -1
     leat_window window;
     const char *window_label;
+    bool by_clock; // the window is one of processing time
     const struct leat_accumulators *accumulators;
 } aggregation;
 
@@ -123,8 +124,10 @@ static bool use_function_window(plan_rule *rule, aggregation *it)
         return false;
     }
     it->mode = MODE_FUNCTION;
-    it->input = *window->input;
+    if (!plan_normalized(rule, window->input, window->span, &it->input))
+        return false;
     it->window = window->window;
+    it->by_clock = window->by_clock;
     it->window_label = window->label;
     return true;
 }
@@ -150,11 +153,13 @@ static bool choose_mode(plan_rule *rule, aggregation *it)
     if (!it->group->window && windowed && from->pending && !computes_with_window(it) && session_fits(it))
         return use_function_window(rule, it);
     it->time_key = -1;
-    if (!plan_materialize(rule, from, &it->input))
+    relation rows;
+    if (!plan_materialize(rule, from, &rows) || !plan_normalized(rule, &rows, it->group->span, &it->input))
         return false;
     if (it->group->window) {
         it->mode = MODE_GROUP_WINDOW;
         it->window = it->group->window->window;
+        it->by_clock = it->group->window->by_clock;
         it->window_label = it->group->window->label;
     } else if (windowed) {
         use_attached_window(it);
@@ -202,12 +207,35 @@ static bool has_distinct(const plan_group *group)
     return false;
 }
 
+// The columns with the bounds of windows over processing time are columns like others: no watermark says when they are over.
+static bool reads_clock_window(const aggregation *it)
+{
+    const leat_schema *schema = it->group->input->schema;
+    if (!it->group->input->by_clock)
+        return false;
+    for (uint32_t i = 0; i < it->group->key_count; i++) {
+        const leat_expr *key = it->group->keys[i];
+        if (key->kind == LEAT_EXPR_COLUMN && key->input == 0 &&
+            leat_slice_is_nocase(schema->fields[key->column].name, "window_end"))
+            return true;
+    }
+    return false;
+}
+
 static bool unbounded_allowed(plan_rule *rule, const aggregation *it)
 {
     bool bounded =
         !it->group->key_count && !has_distinct(it->group) && it->input.schema->changelog == LEAT_CHANGELOG_INSERT;
     if (bounded || rule->request->unbounded || rule->request->state_ttl_ms)
         return true;
+    if (reads_clock_window(it)) {
+        plan_error(
+            rule, it->group->span,
+            "%s: the bounds of windows over processing time are columns like others, nothing says when they are over; "
+            "make windows over the results again, as in TUMBLE(TABLE t, DESCRIPTOR(window_time), ..)",
+            it->group->what);
+        return false;
+    }
     plan_error(rule, it->group->span,
                "%s without a window keeps every key for ever (unbounded state): group by window_start and window_end "
                "of a window, "
@@ -294,13 +322,16 @@ static leat_schema *set_schema(plan_rule *rule, const aggregation *it, const one
         last[1] = (leat_field){leat_slice_text("window_end"), plan_timestamp()};
         last[2] = (leat_field){leat_slice_text("window_time"),
                                time >= 0 ? input->schema->fields[time].type : plan_timestamp()};
-        schema->rowtime = (int32_t)schema->count - 1;
+        if (it->by_clock)
+            last[2].type = leat_expr_special(&rule->expr, LEAT_EXPR_PROCTIME)->type;
+        else
+            schema->rowtime = (int32_t)schema->count - 1;
     }
     plan_schema_unique(rule, fields, schema->count);
     return schema;
 }
 
-static void *window_spec(plan_rule *rule, const aggregation *it, const one_set *keys, bool late_output)
+static const void *window_spec(plan_rule *rule, const aggregation *it, const one_set *keys, bool late_output)
 {
     leat_window_aggregate_spec *spec = leat_arena_alloc_aligned(rule->arena, sizeof *spec, 16);
     *spec = (leat_window_aggregate_spec){.window = it->window,
@@ -312,10 +343,14 @@ static void *window_spec(plan_rule *rule, const aggregation *it, const one_set *
                                          .late_output = late_output,
                                          .input_retracts = it->input.schema->changelog != LEAT_CHANGELOG_INSERT,
                                          .keep_watermark = true};
-    return spec;
+    if (it->by_clock)
+        return plan_clock_spec(rule, spec);
+    if (!rule->request->emit)
+        return spec;
+    return plan_emit_spec(rule, spec, it->group->aggregates, it->input.schema->count);
 }
 
-static void *group_spec(plan_rule *rule, const aggregation *it, const one_set *keys, leat_schema *schema)
+static const void *group_spec(plan_rule *rule, const aggregation *it, const one_set *keys, leat_schema *schema)
 {
     bool retracts = it->input.schema->changelog != LEAT_CHANGELOG_INSERT;
     leat_group_aggregate_spec *spec = leat_arena_alloc_aligned(rule->arena, sizeof *spec, 16);
@@ -337,10 +372,12 @@ static void *group_spec(plan_rule *rule, const aggregation *it, const one_set *k
     return spec;
 }
 
-static const char *operator_of(const aggregation *it)
+static const char *operator_of(const plan_rule *rule, const aggregation *it)
 {
     if (it->mode == MODE_UNBOUNDED)
         return "group_aggregate";
+    if (it->by_clock || rule->request->emit)
+        return "window_stream";
     return it->window.kind == LEAT_WINDOW_SESSION ? "window_session" : "window_time";
 }
 
@@ -357,6 +394,38 @@ static bool keep_late(plan_rule *rule, const aggregation *it, uint32_t node)
     return plan_project(rule, &late, items, it->plain_columns, it->group->span, &rule->late);
 }
 
+// Counts and maxima only rise, minima only fall: what the ranking of groups makes use of.
+static const plan_monotone *group_monotone(plan_rule *rule, const aggregation *it, uint32_t key_count)
+{
+    const leat_sql_aggregates *aggregates = it->group->aggregates;
+    plan_monotone *monotone = leat_arena_array(rule->arena, plan_monotone, key_count + aggregates->count + 1);
+    for (uint32_t i = 0; i < key_count; i++)
+        monotone[i] = PLAN_CONSTANT;
+    for (uint32_t i = 0; i < aggregates->count; i++) {
+        leat_slice name = aggregates->items[i].name;
+        monotone[key_count + i] = leat_slice_is(name, "COUNT") || leat_slice_is(name, "MAX") ? PLAN_RISES
+                                  : leat_slice_is(name, "MIN")                               ? PLAN_FALLS
+                                                                                             : PLAN_ANY;
+    }
+    return monotone;
+}
+
+// The time of a window of processing time is the time at which its result is read.
+static bool read_clock(plan_rule *rule, const aggregation *it, relation *rows)
+{
+    uint32_t count = rows->schema->count;
+    plan_item *items = leat_arena_array(rule->arena, plan_item, count);
+    relation from = *rows;
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = (plan_item){plan_column(rule, &from, i), from.schema->fields[i].name, NULL};
+    items[count - 1].expr = leat_expr_special(&rule->expr, LEAT_EXPR_PROCTIME);
+    items[count - 1].label = "PROCTIME()";
+    if (!plan_project(rule, &from, items, count, it->group->span, rows))
+        return false;
+    rows->by_clock = true;
+    return true;
+}
+
 static bool add_node(plan_rule *rule, const aggregation *it, const one_set *keys, relation *out)
 {
     bool windowed = it->mode != MODE_UNBOUNDED, late = windowed && rule->request->late_output && !rule->has_late;
@@ -365,7 +434,7 @@ static bool add_node(plan_rule *rule, const aggregation *it, const one_set *keys
     lists[0] = lists[2] = it->input.schema;
     lists[1] = schema;
     leat_exchange exchange = keys->key_count ? LEAT_EXCHANGE_KEY : LEAT_EXCHANGE_GLOBAL;
-    leat_plan_node node = {.operator_name = operator_of(it),
+    leat_plan_node node = {.operator_name = operator_of(rule, it),
                            .spec = windowed ? window_spec(rule, it, keys, late) : group_spec(rule, it, keys, schema),
                            .label = set_label(rule, it, keys),
                            .port_count = 1,
@@ -380,7 +449,11 @@ static bool add_node(plan_rule *rule, const aggregation *it, const one_set *keys
     uint32_t index = plan_node_add(rule, &node);
     rule->has_window |= windowed;
     *out = plan_relation_of(rule, index, 0, schema, &it->input);
-    out->repeats = windowed && rule->request->allowed_lateness_ms > 0;
+    if (it->by_clock)
+        return read_clock(rule, it, out);
+    out->repeats = windowed && (rule->request->allowed_lateness_ms > 0 || rule->request->emit);
+    if (!windowed && it->input.schema->changelog == LEAT_CHANGELOG_INSERT)
+        out->monotone = group_monotone(rule, it, keys->key_count);
     return !late || keep_late(rule, it, index);
 }
 
@@ -406,7 +479,7 @@ static void find_columns(plan_rule *rule, const aggregation *it, const one_set *
 static void mark_window(const aggregation *it, plan_grouped *out)
 {
     bool *times = (bool *)out->relation.times;
-    if (it->mode == MODE_UNBOUNDED)
+    if (it->mode == MODE_UNBOUNDED || it->by_clock)
         return;
     out->relation.window_start = out->first_property;
     out->relation.window_end = out->first_property + 1;
@@ -497,8 +570,9 @@ static bool repeats_refused(plan_rule *rule, const aggregation *it)
 {
     if (it->input.repeats)
         plan_error(rule, it->group->span,
-                   "with `allowed_lateness` a window repeats its result, which this aggregation would count twice; "
-                   "put it into a rule of its own");
+                   "with `%s` a window repeats its result, which this aggregation would count twice; "
+                   "put it into a rule of its own",
+                   rule->request->emit ? rule->request->emit->key : "allowed_lateness");
     return it->input.repeats;
 }
 
@@ -507,7 +581,9 @@ bool plan_group_by(plan_rule *rule, plan_group *group, plan_grouped *out)
     aggregation it = {.group = group};
     leat_accumulators *accumulators;
     leat_error error;
-    if (!choose_mode(rule, &it) || repeats_refused(rule, &it) ||
+    if (!choose_mode(rule, &it) || repeats_refused(rule, &it) || (it.by_clock && !plan_clock_fits(rule, group->span)) ||
+        (it.mode != MODE_UNBOUNDED && !plan_emit_fits(rule, group->span, it.mode == MODE_ATTACHED,
+                                                      it.input.schema->changelog != LEAT_CHANGELOG_INSERT)) ||
         (it.mode == MODE_UNBOUNDED && !unbounded_allowed(rule, &it)) || !add_computed_keys(rule, &it))
         return false;
     if (leat_accumulators_create(rule->arena, group->aggregates->items, group->aggregates->count,
@@ -552,6 +628,8 @@ bool plan_check_grouped(plan_rule *rule, const leat_sql_binder *binder, const pl
 static leat_expr *regroup_column(plan_rule *rule, const plan_grouped *grouped, const leat_expr *expr)
 {
     bool aggregate = expr->input == LEAT_SQL_INPUT_AGGREGATE, window = expr->input == LEAT_SQL_INPUT_WINDOW;
+    if (expr->input == LEAT_SQL_INPUT_OVER) // stays for planner_over.c
+        return (leat_expr *)expr;
     LEAT_ASSERT(aggregate || window || expr->input == LEAT_SQL_INPUT_GROUPING);
     uint32_t first =
         aggregate ? grouped->first_aggregate : (uint32_t)(window ? grouped->first_property : grouped->first_grouping);

@@ -141,6 +141,7 @@ relation plan_relation_of(plan_rule *rule, uint32_t node, uint32_t output, const
                       .bounded = like->bounded,
                       .has_watermark = like->has_watermark,
                       .repeats = like->repeats,
+                      .waits = like->waits,
                       .stream = like->stream};
 }
 

@@ -1,5 +1,5 @@
 // Stateless nodes: filter, project, union, and the plain rows of a window function.
-#include "config/sql/planner_state.h"
+#include "config/sql/planner_over.h"
 #include "config/sql/print.h"
 
 bool plan_compile(plan_rule *rule, const leat_expr *expr, leat_sql_span span, const leat_program **out_program)
@@ -26,9 +26,28 @@ static bool is_true(const leat_expr *expr)
     return expr->kind == LEAT_EXPR_LITERAL && !expr->literal.is_null && expr->literal.boolean;
 }
 
+// Of updates by key, a row that no longer passes has to be taken back: that takes the row before, unless the key alone decides.
+static bool decides_by_key(const leat_schema *schema, const leat_expr *predicate)
+{
+    bool used[LEAT_COLUMNS_MAX + 8] = {0};
+    leat_expr_columns(predicate, 0, used);
+    for (uint32_t i = 0; i < schema->key_count; i++)
+        used[schema->key_columns[i]] = false;
+    for (uint32_t i = 0; i < schema->count; i++)
+        if (used[i])
+            return false;
+    return true;
+}
+
 bool plan_filter(plan_rule *rule, const relation *from, const leat_expr *predicate, const char *label,
                  leat_sql_span span, relation *out)
 {
+    relation whole;
+    if (from->schema->changelog == LEAT_CHANGELOG_UPSERT && !decides_by_key(from->schema, predicate)) {
+        if (!plan_normalized(rule, from, span, &whole))
+            return false;
+        from = &whole;
+    }
     leat_filter_spec *spec = leat_arena_new(rule->arena, leat_filter_spec);
     if (is_true(predicate)) {
         *out = *from;
@@ -140,6 +159,17 @@ static void carry_times(const relation *from, const plan_item *items, uint32_t c
     }
 }
 
+static const plan_monotone *carry_monotone(plan_rule *rule, const relation *from, const plan_item *items,
+                                           uint32_t count)
+{
+    if (!from->monotone)
+        return NULL;
+    plan_monotone *monotone = leat_arena_array(rule->arena, plan_monotone, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        monotone[i] = item_column(&items[i]) >= 0 ? from->monotone[item_column(&items[i])] : PLAN_ANY;
+    return monotone;
+}
+
 static bool project_columns_fit(plan_rule *rule, uint32_t count, leat_sql_span span)
 {
     if (count > LEAT_COLUMNS_MAX)
@@ -147,11 +177,25 @@ static bool project_columns_fit(plan_rule *rule, uint32_t count, leat_sql_span s
     return count <= LEAT_COLUMNS_MAX;
 }
 
+static bool has_keys(const leat_schema *schema, const plan_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < schema->key_count; i++)
+        if (item_of_column(items, count, (int)schema->key_columns[i]) < 0)
+            return false;
+    return true;
+}
+
 bool plan_project(plan_rule *rule, const relation *from, const plan_item *items, uint32_t count, leat_sql_span span,
                   relation *out)
 {
     if (!project_columns_fit(rule, count, span))
         return false;
+    relation whole;
+    if (from->schema->changelog == LEAT_CHANGELOG_UPSERT && !has_keys(from->schema, items, count)) {
+        if (!plan_normalized(rule, from, span, &whole))
+            return false;
+        from = &whole;
+    }
     if (is_identity(rule, from, items, count)) {
         const leat_schema *schema = plan_node_schema(rule, from);
         *out = *from;
@@ -171,8 +215,10 @@ bool plan_project(plan_rule *rule, const relation *from, const plan_item *items,
     carry_times(from, items, count, times);
     *out = plan_chain(rule, from, "project", spec, schema, project_label(rule, items, count));
     out->times = times;
+    out->by_clock = from->by_clock;
     out->window_start = item_of_column(items, count, from->window_start);
     out->window_end = item_of_column(items, count, from->window_end);
+    out->monotone = carry_monotone(rule, from, items, count);
     return true;
 }
 
@@ -192,7 +238,7 @@ bool plan_extend(plan_rule *rule, const relation *from, const plan_item *items, 
 
 // Brings a part to the types of the union.
 static bool union_part(plan_rule *rule, const relation *part, const leat_field *fields, uint32_t number,
-                       leat_sql_span span, relation *out)
+                       const char *what, leat_sql_span span, relation *out)
 {
     uint32_t count = part->schema->count;
     plan_item *items = leat_arena_array(rule->arena, plan_item, count + 1);
@@ -205,14 +251,15 @@ static bool union_part(plan_rule *rule, const relation *part, const leat_field *
         same = false;
         if (leat_expr_coerce(&rule->expr, items[i].expr, fields[i].type, &items[i].expr, &error) == LEAT_OK)
             continue;
-        plan_error(rule, span, "UNION: column %u of part %u: %s", i + 1, number + 1, error.message);
+        plan_error(rule, span, "%s: column %u of part %u: %s", what, i + 1, number + 1, error.message);
         return false;
     }
     *out = *part;
     return same || plan_project(rule, part, items, count, span, out);
 }
 
-static bool union_types(plan_rule *rule, const relation *parts, uint32_t count, leat_sql_span span, leat_field *fields)
+static bool union_types(plan_rule *rule, const relation *parts, uint32_t count, const char *what, leat_sql_span span,
+                        leat_field *fields)
 {
     bool fit = true;
     for (uint32_t c = 0; c < parts[0].schema->count; c++) {
@@ -222,7 +269,7 @@ static bool union_types(plan_rule *rule, const relation *parts, uint32_t count, 
             leat_type type = parts[p].schema->fields[c].type;
             if (leat_type_common(fields[c].type, type, &fields[c].type))
                 continue;
-            plan_error(rule, span, "UNION: column %u ('%.*s') is %s on the left and %s on the right", c + 1,
+            plan_error(rule, span, "%s: column %u ('%.*s') is %s on the left and %s on the right", what, c + 1,
                        (int)fields[c].name.size, fields[c].name.data, leat_type_print(fields[c].type, left),
                        leat_type_print(type, right));
             fit = false;
@@ -244,6 +291,7 @@ static void union_meet(const relation *parts, uint32_t count, leat_schema *schem
             schema->rowtime = (int32_t)c;
     }
     out->bounded = out->has_watermark = true;
+    out->by_clock = parts[0].by_clock;
     out->window_start = parts[0].window_start;
     out->window_end = parts[0].window_end;
     for (uint32_t p = 0; p < count; p++) {
@@ -257,16 +305,32 @@ static void union_meet(const relation *parts, uint32_t count, leat_schema *schem
     }
 }
 
+bool plan_alike(plan_rule *rule, const relation *parts, uint32_t count, const char *what, leat_sql_span span,
+                relation *out_parts)
+{
+    leat_field *fields = leat_arena_array(rule->arena, leat_field, parts[0].schema->count + 1);
+    if (!union_types(rule, parts, count, what, span, fields))
+        return false;
+    for (uint32_t p = 0; p < count; p++) { // rows of different parts may have one key
+        relation whole;
+        if (!plan_normalized(rule, &parts[p], span, &whole) ||
+            !union_part(rule, &whole, fields, p, what, span, &out_parts[p]))
+            return false;
+    }
+    return true;
+}
+
 bool plan_union(plan_rule *rule, const relation *parts, uint32_t count, leat_sql_span span, relation *out)
 {
     leat_field *fields;
     leat_schema *schema = plan_schema_new(rule, parts[0].schema->count, &fields);
     relation *fitted = leat_arena_array(rule->arena, relation, count);
-    if (!union_types(rule, parts, count, span, fields))
+    if (!plan_alike(rule, parts, count, "UNION", span, fitted))
         return false;
-    for (uint32_t p = 0; p < count; p++)
-        if (!union_part(rule, &parts[p], fields, p, span, &fitted[p]))
-            return false;
+    for (uint32_t c = 0; c < schema->count; c++) {
+        fields[c] = parts[0].schema->fields[c];
+        fields[c].type = fitted[0].schema->fields[c].type;
+    }
     leat_plan_input *inputs = leat_arena_array(rule->arena, leat_plan_input, count);
     const leat_schema **ports = leat_arena_array(rule->arena, const leat_schema *, count);
     const leat_schema **outputs = leat_arena_array(rule->arena, const leat_schema *, 1);
@@ -301,12 +365,20 @@ static const char *rows_label(plan_rule *rule, const plan_window *window)
 
 bool plan_materialize(plan_rule *rule, const relation *from, relation *out)
 {
+    if (from->rank)
+        return plan_rank_materialize(rule, from, out);
     if (!from->pending) {
         *out = *from;
         return true;
     }
     const plan_window *window = from->pending;
     bool session = window->window.kind == LEAT_WINDOW_SESSION;
+    if (window->by_clock) {
+        plan_error(rule, window->span,
+                   "the rows of a window over processing time are not in leat, nor in Flink: aggregate them, GROUP BY "
+                   "window_start, window_end");
+        return false;
+    }
     leat_window_rows_spec *spec = leat_arena_alloc_aligned(rule->arena, sizeof *spec, 16);
     *spec = (leat_window_rows_spec){
         .window = window->window, .key_count = window->key_count, .key_columns = window->key_columns};

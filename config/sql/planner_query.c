@@ -1,5 +1,5 @@
 // Queries: WITH, UNION, and what stands behind a query.
-#include "config/sql/planner_state.h"
+#include "config/sql/planner_over.h"
 
 enum { UNION_MAX = 256 };
 
@@ -7,18 +7,6 @@ static bool refuse(plan_rule *rule, leat_sql_span span, const char *message)
 {
     plan_error(rule, span, "%s", message);
     return false;
-}
-
-static bool refuse_tail(plan_rule *rule, const leat_sql_query *query)
-{
-    if (query->order_by.count)
-        return refuse(rule, query->order_span,
-                      "ORDER BY is not in leat yet; Flink sorts a stream by ascending event time only");
-    if (query->limit)
-        return refuse(rule, query->limit_span, "LIMIT is not in leat yet");
-    if (query->offset)
-        return refuse(rule, query->offset_span, "OFFSET is not in leat yet");
-    return !query->fetch || refuse(rule, query->fetch_span, "FETCH FIRST is not in leat yet");
 }
 
 // ---- WITH
@@ -104,8 +92,8 @@ static bool widths_fit(plan_rule *rule, const relation *parts, uint32_t count, l
 {
     for (uint32_t i = 1; i < count; i++)
         if (parts[i].schema->count != parts[0].schema->count) {
-            plan_error(rule, span, "UNION: the first query has %u columns, query %u has %u", parts[0].schema->count,
-                       i + 1, parts[i].schema->count);
+            plan_error(rule, span, "UNION: the first query has %u column%s, query %u has %u", parts[0].schema->count,
+                       parts[0].schema->count == 1 ? "" : "s", i + 1, parts[i].schema->count);
             return false;
         }
     return true;
@@ -131,9 +119,7 @@ static bool plan_set(plan_rule *rule, plan_name *names, const leat_sql_query *qu
              both;
     uint32_t count = 0;
     if (query->set.op != LEAT_SQL_UNION)
-        return refuse(rule, query->span,
-                      query->set.op == LEAT_SQL_INTERSECT ? "INTERSECT is not in leat yet"
-                                                          : "EXCEPT is not in leat yet");
+        return plan_set_operation(rule, names, query, out);
     if (!collect_sides(rule, names, query, parts, &count) || !widths_fit(rule, parts, count, query->span))
         return false;
     if (query->set.all)
@@ -163,7 +149,8 @@ bool plan_query(plan_rule *rule, plan_name *names, const leat_sql_query *query, 
     if (query->recursive)
         return refuse(rule, query->span, "WITH RECURSIVE is not in leat, nor in Flink");
     plan_name *inner = add_ctes(rule, names, query);
-    bool planned = plan_body(rule, inner, query, out);
+    relation rows;
+    bool planned = plan_body(rule, inner, query, &rows);
     plan_check_unread(rule, inner, names);
-    return refuse_tail(rule, query) && planned && !rule->failed;
+    return planned && plan_sorted(rule, &rows, query, out) && !rule->failed;
 }

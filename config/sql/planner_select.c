@@ -1,6 +1,7 @@
 // SELECT: FROM, WHERE, GROUP BY, HAVING, the select list, DISTINCT. Everything is bound before the first node is made, so that all
 // clauses report their errors in one run.
-#include "config/sql/planner_state.h"
+#include "config/sql/planner_join.h"
+#include "config/sql/planner_over.h"
 #include "config/sql/print.h"
 
 typedef struct select_item {
@@ -12,14 +13,19 @@ typedef struct select_plan {
     plan_rule *rule;
     const leat_sql_select *select;
     plan_source source;
+    plan_name *names;
+    const leat_sql_expr *where_text; // WHERE without what asks subqueries; NULL: nothing is left of it
+    bool joins_subqueries;
     leat_sql_binder binder; // of the select list and HAVING: its marks serve the regrouping
     leat_sql_aggregates *aggregates;
     plan_group group;
     bool grouped;
-    leat_expr *where, *having;
+    plan_overs overs;
+    leat_expr *where, *having, *qualify;
     select_item *items;
     uint32_t item_count;
-    const char *text; // of WHERE or HAVING, for labels
+    const plan_wanted *wanted; // what is read of the result
+    const char *text;          // of WHERE or HAVING, for labels
 } select_plan;
 
 // ---- what is refused
@@ -29,21 +35,14 @@ static bool refuse_clauses(plan_rule *rule, const leat_sql_select *select)
     leat_sql_span span = select->item_count ? select->items[0].expr->span : (leat_sql_span){0};
     if (!select->from)
         plan_error(rule, span, "SELECT without FROM is not in leat: a rule reads a stream");
-    else if (select->qualify)
-        plan_error(rule, select->qualify->span, "QUALIFY (Top-N and deduplication) is not in leat yet");
-    else if (select->window_count)
-        plan_error(rule, select->windows[0].name.span, "OVER windows are not in leat yet");
-    else if (select->hints.count)
-        plan_error(rule, select->hints.items[0].name.span,
-                   "hints are not in leat: the settings of the rule say it (`state_ttl`, `uid`)");
     else
-        return true;
+        return plan_hints_known(rule, &select->hints);
     return false;
 }
 
 // ---- binding
 
-static leat_slice item_name(plan_rule *rule, const leat_sql_select_item *item, uint32_t index)
+leat_slice plan_item_name(plan_rule *rule, const leat_sql_select_item *item, uint32_t index)
 {
     const leat_sql_expr *expr = item->expr;
     if (leat_sql_name_present(&item->alias))
@@ -77,6 +76,8 @@ static select_item *item_add(select_plan *it)
 static void star_of_table(select_plan *it, const leat_sql_scope_table *table, leat_sql_span span)
 {
     for (uint32_t c = 0; c < table->schema->count; c++) {
+        if (table->hidden && table->hidden[c])
+            continue;
         leat_expr *column =
             leat_expr_column(&it->rule->expr, table->input, table->first + c, table->schema->fields[c].type);
         *item_add(it) = (select_item){{column, table->schema->fields[c].name, NULL}, span};
@@ -110,7 +111,7 @@ static void bind_items(select_plan *it)
         leat_expr *expr = leat_sql_bind(&it->binder, item->expr);
         if (expr)
             *item_add(it) = (select_item){
-                {expr, item_name(it->rule, item, i), leat_sql_expr_print(it->rule->arena, item->expr).data},
+                {expr, plan_item_name(it->rule, item, i), leat_sql_expr_print(it->rule->arena, item->expr).data},
                 item->expr->span};
     }
 }
@@ -120,7 +121,7 @@ static leat_expr *bind_where(select_plan *it)
     leat_sql_binder binder;
     plan_binder_init(it->rule, &it->source.scope, "WHERE", &binder);
     binder.select = it->select;
-    leat_expr *where = leat_sql_bind_condition(&binder, it->select->where);
+    leat_expr *where = leat_sql_bind_condition(&binder, it->where_text);
     it->rule->failed |= !where;
     return where;
 }
@@ -160,6 +161,58 @@ static bool check_grouped(select_plan *it)
     return fits;
 }
 
+// ---- QUALIFY: over the input, and over items of the select list by their aliases
+
+static leat_sql_scope qualify_scope(const select_plan *it, leat_sql_scope_table *tables, uint32_t *indexes)
+{
+    leat_field *fields;
+    uint32_t count = it->source.scope.count;
+    leat_schema *schema = plan_schema_new(it->rule, it->item_count, &fields);
+    schema->count = 0;
+    memcpy(tables, it->source.scope.tables, count * sizeof *tables);
+    for (uint32_t i = 0; i < it->item_count; i++) {
+        const plan_item *item = &it->items[i].item;
+        bool plain = item->expr->kind == LEAT_EXPR_COLUMN && item->expr->input == 0;
+        if (plain)
+            continue;
+        indexes[schema->count] = i;
+        fields[schema->count++] = (leat_field){item->name, item->expr->type};
+    }
+    tables[count] = (leat_sql_scope_table){.schema = schema, .input = LEAT_SQL_INPUT_ITEM};
+    return (leat_sql_scope){tables, count + 1};
+}
+
+static leat_expr *place_items(const select_plan *it, leat_expr *expr, const uint32_t *indexes)
+{
+    if (expr->kind == LEAT_EXPR_COLUMN && expr->input == LEAT_SQL_INPUT_ITEM)
+        return it->items[indexes[expr->column]].item.expr;
+    if (!expr->argument_count)
+        return expr;
+    leat_expr *copy = leat_arena_alloc_aligned(it->rule->arena, sizeof *copy, 16);
+    *copy = *expr;
+    copy->arguments = leat_arena_array(it->rule->arena, leat_expr *, expr->argument_count);
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        copy->arguments[i] = place_items(it, expr->arguments[i], indexes);
+    return copy;
+}
+
+static void bind_qualify(select_plan *it)
+{
+    const leat_sql_scope *before = it->binder.scope;
+    leat_sql_scope_table *tables = leat_arena_array(it->rule->arena, leat_sql_scope_table, it->source.scope.count + 1);
+    uint32_t *indexes = leat_arena_array(it->rule->arena, uint32_t, it->item_count + 1);
+    leat_sql_scope scope = qualify_scope(it, tables, indexes);
+    it->binder.clause = "QUALIFY";
+    it->binder.scope = &scope;
+    it->qualify = leat_sql_bind_condition(&it->binder, it->select->qualify);
+    it->binder.scope = before;
+    if (it->qualify)
+        it->qualify = leat_expr_fold(&it->rule->expr, place_items(it, it->qualify, indexes));
+    if (it->qualify && !it->overs.count)
+        plan_error(it->rule, it->select->qualify->span,
+                   "QUALIFY filters by a function over an OVER window, and there is none; WHERE filters rows");
+}
+
 // Binds all clauses; false when one of them has an error.
 static bool bind_clauses(select_plan *it)
 {
@@ -167,10 +220,16 @@ static bool bind_clauses(select_plan *it)
     plan_binder_init(rule, &it->source.scope, "SELECT", &it->binder);
     it->aggregates =
         leat_sql_aggregates_new(rule->arena, it->source.relation.schema->changelog != LEAT_CHANGELOG_INSERT);
-    if (it->select->where)
+    if (it->where_text && !it->joins_subqueries)
         it->where = bind_where(it);
     bool bound = bind_group(it);
+    plan_overs_init(&it->overs, rule, it->select);
+    it->binder.own_call = plan_over_bind;
+    it->binder.own = &it->overs;
     bind_items(it);
+    if (it->select->qualify)
+        bind_qualify(it);
+    it->binder.own_call = NULL;
     if (it->select->having) {
         it->binder.clause = "HAVING";
         it->binder.select = it->select;
@@ -179,7 +238,7 @@ static bool bind_clauses(select_plan *it)
     it->grouped =
         it->select->is_grouped || it->select->having || it->aggregates->count || it->aggregates->grouping_count;
     if (bound && it->grouped)
-        bound = check_grouped(it);
+        bound = check_grouped(it) && plan_over_regroup(&it->overs, &it->binder, &it->group, NULL);
     return bound && !it->binder.errors && !rule->failed;
 }
 
@@ -201,7 +260,7 @@ static bool filter_below(select_plan *it, const char *label)
     plan_window *window = leat_arena_new(it->rule->arena, plan_window);
     *window = *from->pending;
     window->input = input;
-    if (!plan_filter(it->rule, from->pending->input, it->where, label, it->select->where->span, input))
+    if (!plan_filter(it->rule, from->pending->input, it->where, label, it->where_text->span, input))
         return false;
     from->node = input->node;
     from->output = input->output;
@@ -209,17 +268,114 @@ static bool filter_below(select_plan *it, const char *label)
     return true;
 }
 
+static bool reads_column(const leat_expr *expr, uint32_t input, uint32_t column)
+{
+    bool reads = expr->kind == LEAT_EXPR_COLUMN && expr->input == input && expr->column == column;
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        reads |= reads_column(expr->arguments[i], input, column);
+    return reads;
+}
+
+static bool aggregates_read(const leat_sql_aggregates *set, uint32_t column)
+{
+    bool reads = false;
+    for (uint32_t i = 0; i < set->count; i++) {
+        reads |= set->filters[i] && reads_column(set->filters[i], 0, column);
+        for (uint32_t k = 0; k < set->items[i].argument_count; k++)
+            reads |= reads_column(set->arguments[i][k], 0, column);
+    }
+    return reads;
+}
+
+// Whether anything but WHERE reads a column of the input.
+static bool selects_column(const select_plan *it, uint32_t column)
+{
+    bool reads = it->overs.count || it->qualify || (it->having && reads_column(it->having, 0, column));
+    for (uint32_t i = 0; i < it->item_count; i++)
+        reads |= (it->select->distinct || plan_wants(it->wanted, it->items[i].item.name)) &&
+                 reads_column(it->items[i].item.expr, 0, column);
+    for (uint32_t i = 0; i < it->group.key_count; i++)
+        reads |= reads_column(it->group.keys[i], 0, column);
+    return reads || aggregates_read(it->aggregates, column);
+}
+
+// WHERE over a ranking: its bounds make Top-N, the rest filters what comes out.
+static bool filter_rank(select_plan *it, const char *label)
+{
+    relation *from = &it->source.relation, rows;
+    leat_expr *rest;
+    bool ranked, reads = plan_rank_column(from) >= 0 && selects_column(it, (uint32_t)plan_rank_column(from));
+    if (!plan_rank_filter(it->rule, from, it->where, reads, it->where_text->span, &rest, &ranked, &rows))
+        return false;
+    if (!ranked && !plan_materialize(it->rule, from, &rows))
+        return false;
+    *from = rows;
+    it->aggregates->retract = from->schema->changelog != LEAT_CHANGELOG_INSERT;
+    return !rest || plan_filter(it->rule, &rows, rest, label, it->where_text->span, from);
+}
+
 static bool apply_where(select_plan *it)
 {
     relation *from = &it->source.relation, rows;
     if (!it->where)
         return true;
-    const char *label = leat_sql_expr_print(it->rule->arena, it->select->where).data;
+    const char *label = leat_sql_expr_print(it->rule->arena, it->where_text).data;
     it->where = leat_expr_fold(&it->rule->expr, it->where);
+    if (from->rank)
+        return filter_rank(it, label);
     if (from->pending && from->pending->window.kind != LEAT_WINDOW_SESSION && !reads_window(from, it->where))
         return filter_below(it, label);
     return plan_materialize(it->rule, from, &rows) &&
-           plan_filter(it->rule, &rows, it->where, label, it->select->where->span, from);
+           plan_filter(it->rule, &rows, it->where, label, it->where_text->span, from);
+}
+
+// ---- subqueries in WHERE
+
+static bool is_and(const leat_sql_expr *expr)
+{
+    return expr->kind == LEAT_SQL_EXPR_BINARY && expr->binary.op == LEAT_SQL_AND;
+}
+
+static bool has_subquery(const leat_sql_expr *expr)
+{
+    return is_and(expr) ? has_subquery(expr->binary.left) || has_subquery(expr->binary.right) : plan_is_subquery(expr);
+}
+
+// What is left of a condition without the subqueries among its parts; NULL: nothing.
+static const leat_sql_expr *without_subqueries(select_plan *it, const leat_sql_expr *expr)
+{
+    if (!is_and(expr))
+        return plan_is_subquery(expr) ? NULL : expr;
+    const leat_sql_expr *left = without_subqueries(it, expr->binary.left),
+                        *right = without_subqueries(it, expr->binary.right);
+    if (!left || !right || (left == expr->binary.left && right == expr->binary.right))
+        return !left ? right : !right ? left : expr;
+    leat_sql_expr *both = leat_arena_new(it->rule->arena, leat_sql_expr);
+    *both = *expr;
+    both->binary.left = (leat_sql_expr *)left; // trees are read-only
+    both->binary.right = (leat_sql_expr *)right;
+    return both;
+}
+
+static bool join_subqueries(select_plan *it, const leat_sql_expr *expr)
+{
+    if (is_and(expr))
+        return join_subqueries(it, expr->binary.left) && join_subqueries(it, expr->binary.right);
+    return !plan_is_subquery(expr) || plan_semi_join(it->rule, it->names, &it->source, expr);
+}
+
+// Rows are filtered, then joined with subqueries, before anything else looks at their time attributes.
+static bool apply_subqueries(select_plan *it)
+{
+    it->where_text = it->select->where;
+    it->joins_subqueries = it->where_text && has_subquery(it->where_text);
+    if (!it->joins_subqueries)
+        return true;
+    it->where_text = without_subqueries(it, it->select->where);
+    it->where = it->where_text ? bind_where(it) : NULL;
+    bool applied = !it->rule->failed && apply_where(it) && join_subqueries(it, it->select->where);
+    it->where = NULL;
+    return applied;
 }
 
 static void name_items(select_plan *it, plan_item *out_items)
@@ -252,10 +408,56 @@ static leat_sql_span list_span(const select_plan *it)
                               it->select->items[it->select->item_count - 1].expr->span);
 }
 
+// ---- functions over OVER windows
+
+static bool reads_over(const select_plan *it)
+{
+    bool reads = false;
+    for (uint32_t i = 0; i < it->item_count; i++)
+        reads |= reads_column(it->items[i].item.expr, LEAT_SQL_INPUT_OVER, 0);
+    return reads;
+}
+
+// The rows that the items stand over, QUALIFY done.
+static bool over_rows(select_plan *it, const relation *from, plan_rank_place *out_place, relation *out)
+{
+    plan_rule *rule = it->rule;
+    leat_expr *rest = it->qualify;
+    relation rows, input;
+    bool ranked = false;
+    if (it->qualify && plan_overs_rank(&it->overs) &&
+        !plan_rank_qualify(rule, &it->overs, from, it->qualify, reads_over(it), it->select->qualify->span, &rest,
+                           &ranked, out_place, &rows))
+        return false;
+    if (!ranked && (!plan_materialize(rule, from, &input) || !plan_over(&it->overs, &input, &out_place->column, &rows)))
+        return false;
+    *out = rows;
+    return !rest ||
+           plan_filter(rule, &rows, leat_expr_fold(&rule->expr, plan_rank_replace(rule, rest, out_place)),
+                       leat_sql_expr_print(rule->arena, it->select->qualify).data, it->select->qualify->span, out);
+}
+
+static bool project_over(select_plan *it, const relation *from, plan_item *items, relation *out)
+{
+    plan_rank_place place = {0};
+    relation rows;
+    if (!it->qualify && plan_overs_rank(&it->overs)) { // the query around may filter it
+        *out = plan_rank_pending(it->rule, &it->overs, from, items, it->item_count, list_span(it));
+        return true;
+    }
+    if (!over_rows(it, from, &place, &rows))
+        return false;
+    for (uint32_t i = 0; i < it->item_count; i++)
+        items[i].expr = plan_rank_replace(it->rule, items[i].expr, &place);
+    return plan_project(it->rule, &rows, items, it->item_count, list_span(it), out);
+}
+
 static bool project_rows(select_plan *it, plan_item *items, relation *out)
 {
     relation rows;
-    if (it->source.relation.pending &&
+    if (it->overs.count)
+        return project_over(it, &it->source.relation, items, out);
+    if ((it->source.relation.pending || it->source.relation.rank) &&
         is_all_columns(it, items)) { // the aggregation above may still become one by window
         *out = it->source.relation;
         return true;
@@ -272,6 +474,8 @@ static void regroup_items(select_plan *it, const plan_grouped *grouped)
     }
     if (it->having)
         it->having = plan_regroup(it->rule, &it->group, grouped, it->having);
+    if (it->qualify)
+        it->qualify = plan_regroup(it->rule, &it->group, grouped, it->qualify);
 }
 
 static bool project_groups(select_plan *it, plan_item *items, relation *out)
@@ -286,6 +490,9 @@ static bool project_groups(select_plan *it, plan_item *items, relation *out)
         return false;
     for (uint32_t i = 0; i < it->item_count; i++)
         items[i].expr = it->items[i].item.expr;
+    if (it->overs.count)
+        return plan_over_regroup(&it->overs, &it->binder, &it->group, &grouped) &&
+               project_over(it, &grouped.relation, items, out);
     return plan_project(it->rule, &grouped.relation, items, it->item_count, list_span(it), out);
 }
 
@@ -330,21 +537,66 @@ static bool distinct_rows(plan_rule *rule, const relation *from, leat_sql_span s
 
 // ---- all together
 
+static bool read_from(select_plan *it)
+{
+    const leat_sql_hints *before = it->rule->hints;
+    const leat_sql_table_ref *from = it->select->from;
+    bool one_query = from->kind == LEAT_SQL_TABLE_QUERY && from->query->kind == LEAT_SQL_QUERY_SELECT &&
+                     !from->columns.count && !from->query->order_by.count;
+    it->rule->wanted = one_query ? plan_wanted_below(it->rule, it->select, it->wanted) : NULL;
+    it->rule->hints = &it->select->hints;
+    bool read = plan_from_where(it->rule, it->names, it->select->from, plan_where_hints(it->rule, it->select->where),
+                                &it->source);
+    it->rule->hints = before;
+    it->rule->wanted = NULL;
+    return read;
+}
+
+// What STATE_TTL says of a join it says of its sides; of one table, of what is kept of its rows here.
+static bool apply_hints(select_plan *it)
+{
+    plan_rule *rule = it->rule;
+    const leat_sql_hints *hints = &it->select->hints;
+    int64_t ttl_ms = 0;
+    bool given;
+    if (!plan_read_ttl(rule, hints, &it->source.scope, &given, &ttl_ms))
+        return false;
+    if (!given || it->select->from->kind == LEAT_SQL_TABLE_JOIN)
+        return true;
+    if (!it->grouped && !it->select->distinct && !it->overs.count) {
+        plan_error(rule, hints->items[0].name.span,
+                   "STATE_TTL: this SELECT keeps nothing, it neither joins, groups, nor ranks");
+        return false;
+    }
+    rule->request = plan_request_with_ttl(rule, ttl_ms);
+    return true;
+}
+
+static bool make_rows(select_plan *it, relation *out)
+{
+    const leat_sql_select *select = it->select;
+    plan_rule *rule = it->rule;
+    relation rows, made;
+    plan_item *items = leat_arena_array(rule->arena, plan_item, it->item_count + 1);
+    name_items(it, items);
+    if (!it->grouped && select->distinct && !it->overs.count)
+        return plan_distinct(rule, &it->source.relation, items, it->item_count, list_span(it), "SELECT DISTINCT", out);
+    if (!select->distinct)
+        return it->grouped ? project_groups(it, items, out) : project_rows(it, items, out);
+    bool planned = it->grouped ? project_groups(it, items, &made) : project_rows(it, items, &made);
+    return planned && plan_materialize(rule, &made, &rows) && distinct_rows(rule, &rows, list_span(it), out);
+}
+
 bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *select, relation *out)
 {
-    select_plan it = {.rule = rule, .select = select};
-    relation rows;
-    if (!refuse_clauses(rule, select) || !plan_from(rule, names, select->from, &it.source))
+    select_plan it = {.rule = rule, .select = select, .names = names, .wanted = rule->wanted};
+    rule->wanted = NULL;
+    if (!refuse_clauses(rule, select) || !read_from(&it) || !apply_subqueries(&it))
         return false;
     if (!bind_clauses(&it) || !apply_where(&it))
         return false;
-    plan_item *items = leat_arena_array(rule->arena, plan_item, it.item_count + 1);
-    name_items(&it, items);
-    if (!it.grouped && select->distinct)
-        return plan_distinct(rule, &it.source.relation, items, it.item_count, list_span(&it), "SELECT DISTINCT", out);
-    if (!it.grouped)
-        return project_rows(&it, items, out);
-    if (!select->distinct)
-        return project_groups(&it, items, out);
-    return project_groups(&it, items, &rows) && distinct_rows(rule, &rows, list_span(&it), out);
+    const leat_rule_request *before = rule->request;
+    bool made = apply_hints(&it) && make_rows(&it, out);
+    rule->request = before;
+    return made;
 }

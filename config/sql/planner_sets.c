@@ -153,8 +153,12 @@ static void window_item(set_reader *reader, const leat_sql_group *item)
     reader->binder->group_window = item->expr;
     reader->failed |= !plan_group_window(reader->rule, group->input, group->scope, item->expr, window);
     group->window = window;
-    if (!reader->failed)
-        reader->binder->window_time_type = group->input->schema->fields[window->window.time_column].type;
+    reader->binder->window_by_clock = window->by_clock;
+    if (reader->failed)
+        return;
+    int32_t time = window->by_clock ? -1 : window->window.time_column;
+    reader->binder->window_time_type = time < 0 ? leat_expr_special(&reader->rule->expr, LEAT_EXPR_PROCTIME)->type
+                                                : group->input->schema->fields[time].type;
 }
 
 bool plan_group_keys(plan_rule *rule, leat_sql_binder *binder, const leat_sql_select *select, plan_group *group)

@@ -11,6 +11,11 @@
 #include <string.h>
 
 typedef struct relation relation;
+typedef struct plan_rank plan_rank;
+typedef struct plan_wanted plan_wanted;
+
+// How the rows of one key change a column.
+typedef enum plan_monotone { PLAN_ANY = 0, PLAN_CONSTANT, PLAN_RISES, PLAN_FALLS } plan_monotone;
 
 // TUMBLE(..) and the like over an input.
 typedef struct plan_window {
@@ -19,6 +24,7 @@ typedef struct plan_window {
     const uint32_t *key_columns;
     const char *label; // "TUMBLE(ts, 1m)"
     bool aligned;      // HOP: size is a multiple of slide
+    bool by_clock;     // over processing time: time_column is -1
     leat_sql_span span;
     const relation *input;
 } plan_window;
@@ -29,9 +35,13 @@ struct relation {
     const bool *times;                // per column: is an event time attribute
     int32_t window_start, window_end; // columns that bound the window each row belongs to, -1: none
     bool bounded, has_watermark;
-    bool repeats;               // a window with lateness: its results may come again
-    const char *stream;         // whose rows these are, for messages
-    const plan_window *pending; // the schema ends in window_start, window_end, window_time that no node makes yet
+    bool waits;            // joins by the clock wait for its first watermark: a table
+    bool repeats;          // a window with lateness: its results may come again
+    bool by_clock;         // results of windows over processing time: window_start and window_end bound nothing here
+    const char *stream;    // whose rows these are, for messages
+    const plan_rank *rank; // a ROW_NUMBER that no node makes yet: planner_over.h
+    const plan_monotone *monotone; // per column, how updates change it; NULL: unknown
+    const plan_window *pending;    // the schema ends in window_start, window_end, window_time that no node makes yet
 };
 
 // A view or a CTE. It sees those before it.
@@ -76,6 +86,8 @@ struct plan_rule {
     uint32_t output_count; // of the process function whose rows came last
     leat_rule_output outputs[LEAT_PLANNER_OUTPUTS];
     bool failed, reads_failed;
+    const leat_sql_hints *hints; // of the SELECT that is being planned
+    const plan_wanted *wanted;   // what is read of the SELECT that is planned next; NULL: everything
 };
 
 // FROM: rows, and the tables by whose names its columns are known: one, or as many as a join has. Table t's column c is column
@@ -140,7 +152,16 @@ bool plan_extend(plan_rule *rule, const relation *from, const plan_item *items, 
                  relation *out);
 leat_expr *plan_column(plan_rule *rule, const relation *from, uint32_t column);
 bool plan_union(plan_rule *rule, const relation *parts, uint32_t count, leat_sql_span span, relation *out);
-bool plan_materialize(plan_rule *rule, const relation *from, relation *out); // makes the rows of a pending window
+// Brings relations of as many columns to common types; updates by key are made whole.
+bool plan_alike(plan_rule *rule, const relation *parts, uint32_t count, const char *what, leat_sql_span span,
+                relation *out_parts);
+bool plan_materialize(plan_rule *rule, const relation *from,
+                      relation *out); // makes the rows of a pending window or ranking
+// DEDUPLICATE_KEEP_FIRST (planner_rank.c)
+bool plan_is_keep_first(const leat_sql_expr *call);
+bool plan_keep_first(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, relation *out);
+// Updates by key as a full changelog; others as they are (planner_changelog.c).
+bool plan_normalized(plan_rule *rule, const relation *from, leat_sql_span span, relation *out);
 
 // ---- queries
 
@@ -148,11 +169,22 @@ bool plan_query(plan_rule *rule, plan_name *names, const leat_sql_query *query, 
 plan_name *plan_name_add(plan_rule *rule, plan_name *before, const leat_sql_name *name, const leat_sql_query *query,
                          const leat_sql_names *columns);
 void plan_check_unread(plan_rule *rule, plan_name *from, const plan_name *until);
+bool plan_set_operation(plan_rule *rule, plan_name *names, const leat_sql_query *query,
+                        relation *out); // INTERSECT, EXCEPT: planner_set.c
 bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *select, relation *out); // planner_select.c
 // Every combination of the items once; `what` for messages.
 bool plan_distinct(plan_rule *rule, const relation *from, const plan_item *items, uint32_t count, leat_sql_span span,
                    const char *what, relation *out);
 bool plan_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, plan_source *out); // planner_from.c
+// The same where the rows are further held to conditions, which joins may use.
+typedef struct plan_hints plan_hints;
+bool plan_from_where(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, const plan_hints *hints,
+                     plan_source *out);
+bool plan_from_versions(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table,
+                        plan_source *out);                                       // t FOR SYSTEM_TIME AS OF ..
+const plan_hints *plan_where_hints(plan_rule *rule, const leat_sql_expr *where); // planner_join.c
+bool plan_join_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, const plan_hints *hints,
+                    plan_source *out);
 bool plan_table(plan_rule *rule, plan_name *names, const leat_sql_path *path, relation *out);
 
 // ---- arguments of table functions (planner_argument.c)
@@ -167,6 +199,9 @@ bool plan_key_columns(plan_rule *rule, const leat_sql_exprs *exprs, const plan_s
 // A column that is an event time attribute with a watermark behind it; `what` wants it.
 bool plan_time_column(plan_rule *rule, const relation *from, const leat_sql_expr *descriptor, const char *what,
                       int32_t *out_column);
+// Names the column of a descriptor, whatever it is; false after reporting.
+bool plan_descriptor_column(plan_rule *rule, const relation *from, const leat_sql_expr *descriptor, const char *what,
+                            int32_t *out_column);
 bool plan_time_attribute(plan_rule *rule, const relation *from, int column, leat_sql_span span, const char *what);
 bool plan_window_time(plan_rule *rule, const relation *from, int column, leat_sql_span span,
                       const char *what); // and has a watermark
@@ -178,6 +213,23 @@ bool plan_window_function(plan_rule *rule, plan_name *names, const leat_sql_tabl
 // GROUP BY TUMBLE(ts, ..): over the relation of a scope.
 bool plan_group_window(plan_rule *rule, const relation *from, const leat_sql_scope *scope, const leat_sql_expr *call,
                        plan_window *out);
+
+// ---- what is read of a subquery (planner_wanted.c)
+
+bool plan_wants(const plan_wanted *wanted, leat_slice name); // of a column
+// What a SELECT reads of its FROM, when that is one query; `above`: what is read of the SELECT itself.
+const plan_wanted *plan_wanted_below(plan_rule *rule, const leat_sql_select *select, const plan_wanted *above);
+leat_slice plan_item_name(plan_rule *rule, const leat_sql_select_item *item, uint32_t index); // planner_select.c
+
+// ---- hints (planner_hint.c)
+
+bool plan_hints_known(plan_rule *rule, const leat_sql_hints *hints); // behind SELECT
+// The STATE_TTL hints behind SELECT, checked against the tables of its FROM; the last one counts.
+bool plan_read_ttl(plan_rule *rule, const leat_sql_hints *hints, const leat_sql_scope *scope, bool *out_given,
+                   int64_t *out_ms);
+const leat_rule_request *plan_request_with_ttl(plan_rule *rule, int64_t ttl_ms);
+// Hints behind a table: false after reporting, when there are any.
+bool plan_refuse_options(plan_rule *rule, const leat_sql_hints *hints);
 
 // ---- grouping (planner_group.c, planner_sets.c)
 
@@ -211,6 +263,23 @@ bool plan_check_grouped(plan_rule *rule, const leat_sql_binder *binder, const pl
 leat_expr *plan_regroup(plan_rule *rule, const plan_group *group, const plan_grouped *grouped, leat_expr *expr);
 // The sets of GROUP BY's items over the keys, which are bound and collected on the way.
 bool plan_group_keys(plan_rule *rule, leat_sql_binder *binder, const leat_sql_select *select, plan_group *group);
+
+// ---- MATCH_RECOGNIZE (planner_match.c)
+
+bool plan_match_recognize(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, relation *out);
+
+// ---- windows with early results or evictors (planner_emit.c)
+
+bool plan_emit_fits(plan_rule *rule, leat_sql_span span, bool attached, bool retracts);
+// The spec of window_stream for windows over processing time.
+const void *plan_clock_spec(plan_rule *rule, const leat_window_aggregate_spec *aggregate);
+bool plan_clock_fits(plan_rule *rule, leat_sql_span span); // nothing is set that only event time has
+// The spec of window_stream for an aggregation over an input of that many columns.
+const void *plan_emit_spec(plan_rule *rule, const leat_window_aggregate_spec *aggregate,
+                           const leat_sql_aggregates *aggregates, uint32_t columns);
+// The columns that rows are kept with: what aggregates and the evictor's expression (NULL: none) read.
+void plan_rows_kept(plan_rule *rule, const leat_sql_aggregates *aggregates, const leat_expr *delta, uint32_t columns,
+                    leat_window_stream_spec *spec);
 
 // ---- process functions (planner_function.c, function_declare.c)
 

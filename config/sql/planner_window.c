@@ -98,22 +98,24 @@ static const char *window_label(plan_rule *rule, const window_function *function
     return leat_arena_format(rule->arena, "%s)", text);
 }
 
-// arguments[first..] are the durations.
+// arguments[2..] are the durations. time_column -1: PROCTIME() itself.
 static bool window_fill(plan_rule *rule, const window_function *function, const leat_sql_expr *const *arguments,
                         const relation *input, int32_t time_column, leat_sql_span span, plan_window *out)
 {
-    bool fits = true;
-    const leat_field *time = &input->schema->fields[time_column];
-    *out = (plan_window){.window = {.kind = function->kind, .time_column = time_column}, .span = span};
+    bool fits = true, by_clock = time_column < 0 || time_column == input->schema->proctime;
+    const leat_field *time = time_column < 0 ? NULL : &input->schema->fields[time_column];
+    *out = (plan_window){.window = {.kind = function->kind, .time_column = by_clock ? -1 : time_column},
+                         .by_clock = by_clock,
+                         .span = span};
     for (uint32_t i = 2; i < function->count; i++)
         if (arguments[i])
             fits &= duration(rule, arguments[i], function->name, function->arguments[i],
                              strcmp(function->arguments[i], "OFFSET"), duration_place(function, &out->window, i));
-    if (time->type.kind == LEAT_KIND_TIMESTAMP_LTZ)
+    if (by_clock || time->type.kind == LEAT_KIND_TIMESTAMP_LTZ)
         out->window.zone = rule->expr.zone;
     if (!fits || !window_check(rule, function, out))
         return false;
-    out->label = window_label(rule, function, out, time->name);
+    out->label = window_label(rule, function, out, time ? time->name : leat_slice_text("PROCTIME()"));
     return true;
 }
 
@@ -135,8 +137,13 @@ static relation pending_relation(plan_rule *rule, const plan_window *window)
         fields[i] = input->schema->fields[i];
     for (uint32_t i = 0; i < 3; i++)
         fields[count + i] = (leat_field){window_column(i), plan_timestamp()};
-    fields[count + 2].type = input->schema->fields[window->window.time_column].type;
-    schema->rowtime = (int32_t)count + 2;
+    if (window->by_clock) {
+        fields[count + 2].type = leat_expr_special(&rule->expr, LEAT_EXPR_PROCTIME)->type;
+        schema->proctime = (int32_t)count + 2;
+    } else {
+        fields[count + 2].type = input->schema->fields[window->window.time_column].type;
+        schema->rowtime = (int32_t)count + 2;
+    }
     schema->changelog = input->schema->changelog;
     relation rows = plan_relation_of(rule, input->node, input->output, schema, input);
     rows.window_start = (int32_t)count;
@@ -174,6 +181,18 @@ static bool partition(plan_rule *rule, const window_function *function, const le
     return plan_key_columns(rule, &table->table.partition_by, source, "PARTITION BY", &window->key_columns);
 }
 
+static bool is_window_time(plan_rule *rule, const relation *from, int32_t column, leat_sql_span span, const char *what)
+{
+    return column == from->schema->proctime || plan_window_time(rule, from, column, span, what);
+}
+
+static bool function_time(plan_rule *rule, const relation *from, const leat_sql_expr *descriptor, const char *what,
+                          int32_t *out_column)
+{
+    return plan_descriptor_column(rule, from, descriptor, what, out_column) &&
+           is_window_time(rule, from, *out_column, descriptor->descriptor.items[0].span, what);
+}
+
 bool plan_window_function(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, relation *out)
 {
     const leat_sql_expr *call = table->function.call, *arguments[WINDOW_ARGUMENTS];
@@ -183,7 +202,7 @@ bool plan_window_function(plan_rule *rule, plan_name *names, const leat_sql_tabl
     if (!plan_match_arguments(rule, call, function->arguments, function->count, arguments) ||
         !arguments_complete(rule, function, arguments, call->span) ||
         !plan_table_argument(rule, names, arguments[0], &source) ||
-        !plan_time_column(rule, &source.relation, arguments[1], function->name, &time_column))
+        !function_time(rule, &source.relation, arguments[1], function->name, &time_column))
         return false;
     plan_window *window = leat_arena_new(rule->arena, plan_window);
     relation *input = leat_arena_new(rule->arena, relation);
@@ -216,12 +235,11 @@ bool plan_group_window(plan_rule *rule, const relation *from, const leat_sql_sco
     plan_binder_init(rule, scope, "GROUP BY", &binder);
     leat_expr *time = leat_sql_bind(&binder, arguments[1]);
     if (time && time->kind == LEAT_EXPR_PROCTIME)
-        plan_error(rule, arguments[1]->span,
-                   "%s: windows over processing time are not in leat yet; use the event time column", function->name);
-    else if (time && time->kind != LEAT_EXPR_COLUMN)
-        plan_error(rule, arguments[1]->span, "%s: the time column is expected here", function->name);
-    else
-        return time && plan_window_time(rule, from, (int)time->column, arguments[1]->span, function->name) &&
+        return window_fill(rule, function, arguments, from, -1, call->span, out);
+    if (time && time->kind == LEAT_EXPR_COLUMN)
+        return is_window_time(rule, from, (int32_t)time->column, arguments[1]->span, function->name) &&
                window_fill(rule, function, arguments, from, (int32_t)time->column, call->span, out);
+    if (time)
+        plan_error(rule, arguments[1]->span, "%s: the time column is expected here", function->name);
     return false;
 }

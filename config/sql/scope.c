@@ -73,7 +73,8 @@ static leat_code column_unknown(const leat_sql_scope *scope, leat_slice name, le
     leat_slice names[LEAT_COLUMNS_MAX];
     uint32_t count = 0;
     for (uint32_t t = 0; t < scope->count; t++)
-        count = add_columns(scope->tables[t].schema, names, count);
+        if (!scope->tables[t].qualified_only)
+            count = add_columns(scope->tables[t].schema, names, count);
     char hint[128];
     return leat_error_set(out_error, LEAT_E_NOT_FOUND, "unknown column '%.*s'%s", (int)name.size, name.data,
                           suggest(name, names, count, hint));
@@ -100,13 +101,13 @@ static void found(const leat_sql_scope_table *table, int column, uint32_t parts,
 }
 
 // `t.a`: sets *out_table when some table has that name, whether or not it has the column.
-static bool find_qualified(const leat_sql_scope *scope, const leat_sql_path *path,
+static bool find_qualified(const leat_sql_scope *scope, const leat_sql_path *path, bool outer,
                            const leat_sql_scope_table **out_table, uint32_t *out_parts, leat_sql_found *out_found)
 {
     *out_table = NULL;
     for (uint32_t t = 0; path->count > 1 && t < scope->count; t++) {
         const leat_sql_scope_table *table = &scope->tables[t];
-        uint32_t parts = table_parts(table, path);
+        uint32_t parts = table->outer == outer ? table_parts(table, path) : 0;
         if (!parts || parts == path->count)
             continue;
         *out_table = table;
@@ -120,18 +121,20 @@ static bool find_qualified(const leat_sql_scope *scope, const leat_sql_path *pat
     return false;
 }
 
-static leat_code find_unqualified(const leat_sql_scope *scope, const leat_sql_path *path, leat_sql_found *out_found,
-                                  leat_error *out_error)
+static leat_code find_unqualified(const leat_sql_scope *scope, const leat_sql_path *path, bool outer,
+                                  leat_sql_found *out_found, leat_error *out_error)
 {
     leat_slice name = path->parts[0].text;
     const leat_sql_scope_table *first = NULL;
     for (uint32_t t = 0; t < scope->count; t++) {
         const leat_sql_scope_table *table = &scope->tables[t];
-        int column = column_find(table->schema, name);
+        int column = table->qualified_only || table->outer != outer ? -1 : column_find(table->schema, name);
         if (column == -2)
             return twice(table, name, out_error);
         if (column < 0)
             continue;
+        if (first && first->merged)
+            break;
         if (first)
             return leat_error_set(
                 out_error, LEAT_E_INVALID, "column '%.*s' is ambiguous: it is in '%.*s' and in '%.*s'", (int)name.size,
@@ -142,12 +145,12 @@ static leat_code find_unqualified(const leat_sql_scope *scope, const leat_sql_pa
     return first ? LEAT_OK : column_unknown(scope, name, out_error);
 }
 
-leat_code leat_sql_scope_find(const leat_sql_scope *scope, const leat_sql_path *path, leat_sql_found *out_found,
-                              leat_error *out_error)
+static leat_code find_among(const leat_sql_scope *scope, const leat_sql_path *path, bool outer,
+                            leat_sql_found *out_found, leat_error *out_error)
 {
     const leat_sql_scope_table *table;
     uint32_t parts = 0;
-    if (find_qualified(scope, path, &table, &parts, out_found))
+    if (find_qualified(scope, path, outer, &table, &parts, out_found))
         return LEAT_OK;
     if (table) {
         char hint[128];
@@ -158,9 +161,19 @@ leat_code leat_sql_scope_find(const leat_sql_scope *scope, const leat_sql_path *
                               name.data, (int)table->alias.size, table->alias.data,
                               leat_sql_suggest_column(table->schema, name, hint));
     }
-    leat_code code = find_unqualified(scope, path, out_found, out_error);
+    leat_code code = find_unqualified(scope, path, outer, out_found, out_error);
     if (code == LEAT_E_NOT_FOUND && path->count > 1)
         return table_unknown(scope, path->parts[0].text, out_error);
+    return code;
+}
+
+leat_code leat_sql_scope_find(const leat_sql_scope *scope, const leat_sql_path *path, leat_sql_found *out_found,
+                              leat_error *out_error)
+{
+    leat_error ignored;
+    leat_code code = find_among(scope, path, false, out_found, out_error);
+    if (code == LEAT_E_NOT_FOUND && find_among(scope, path, true, out_found, &ignored) == LEAT_OK)
+        return LEAT_OK;
     return code;
 }
 

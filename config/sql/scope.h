@@ -14,6 +14,10 @@ typedef struct leat_sql_scope_table {
     const leat_sql_path *path; // as written in FROM; NULL: a subquery or function
     const leat_schema *schema;
     uint32_t input, first; // its column c is column first + c of the expression input
+    bool qualified_only;   // a pattern variable: its columns are only found as v.column
+    bool outer;            // of the query around a subquery: looked at when the others have no such name
+    bool merged;           // USING: a bare name means its column, not those of the tables behind it
+    const bool *hidden;    // per column: not among *; NULL: none is
 } leat_sql_scope_table;
 
 typedef struct leat_sql_scope {

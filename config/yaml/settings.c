@@ -114,11 +114,15 @@ static bool parse_boolean(value *v)
     return true;
 }
 
+// A sign only where the setting's limits let one have a use.
 static bool parse_duration(value *v)
 {
     int64_t ms = 0;
-    if (!leat_slice_is(v->text, "0") && !leat_duration_parse(v->text, &ms))
+    bool negative = v->setting->minimum < 0 && v->text.size && v->text.data[0] == '-';
+    leat_slice text = leat_slice_of(v->text.data + negative, v->text.size - negative);
+    if (!leat_slice_is(text, "0") && !leat_duration_parse(text, &ms))
         return expected(v, "expected a duration such as 500ms, 2s, 1m or 1h30m");
+    ms = negative ? -ms : ms;
     *(int64_t *)v->member = ms;
     return in_range(v, (double)ms);
 }
@@ -198,6 +202,12 @@ static bool secret_of_file(value *v)
     char *text;
     size_t size;
     leat_error error;
+    leat_file_stat stat;
+    if (reader->secrets_unread)
+        return reader->env->ops->path_stat(reader->env, path, &stat, &error) == LEAT_OK ||
+                       error.code != LEAT_E_NOT_FOUND
+                   ? true // who checks may not be allowed to look; who runs is
+                   : expected(v, "the secret's file cannot be read: %s", error.message);
     if (leat_env_read_file(reader->env, path, reader->arena, LEAT_SECRET_BYTES_MAX, &text, &size, &error) != LEAT_OK)
         return expected(v, "the secret's file cannot be read: %s", error.message);
     while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))

@@ -15,6 +15,7 @@ typedef struct leat_settings_reader {
     leat_report *report;
     const char *directory; // of the gateway file: relative paths begin there; empty: the working directory
     const char *(*variable)(const char *name); // for ${NAME}; NULL: the reference is kept as it is
+    bool secrets_unread;                       // `file:PATH` has to be there and is not opened; the reference is kept
 } leat_settings_reader;
 
 enum { LEAT_SECRET_BYTES_MAX = 65536 };

@@ -160,12 +160,20 @@ static void on_connected5(void *context, MQTTAsync_successData5 *response)
     connected(context, response->alt.connect.sessionPresent, packet_max ? packet_max->value.integer4 : 0);
 }
 
+// OpenSSL tells why a certificate is not trusted; that it is another host's is found by paho, which tells nobody.
+static const char *host_hint(const leat_mqtt_link *link, const char *text)
+{
+    bool silent = !link->tls_reason[0] && strstr(text, "TLS connect failure");
+    bool checked = strncmp(link->address, "ssl:", 4) == 0 && link->setup.connection->verify;
+    return silent && checked ? ", or the certificate is not for this host" : "";
+}
+
 static void refused(leat_mqtt_link *link, const char *what, const char *text)
 {
-    char reason[sizeof link->reason];
+    char reason[sizeof link->reason + 64]; // change cuts it
     pthread_mutex_lock(&link->lock);
     const char *tls = link->tls_reason;
-    snprintf(reason, sizeof reason, "%s: %s%s%.100s", what, text, *tls ? ", " : "", tls);
+    snprintf(reason, sizeof reason, "%s: %s%s%.100s%s", what, text, *tls ? ", " : "", tls, host_hint(link, text));
     pthread_mutex_unlock(&link->lock);
     change(link, LEAT_MQTT_IDLE, reason);
 }

@@ -564,7 +564,8 @@ static void csv_encode_header(leat_format *format, leat_writer *out)
     }
     if (schema->changelog != LEAT_CHANGELOG_INSERT) {
         leat_write_u8(out, (uint8_t)self->delimiter);
-        leat_write_text(out, "op");
+        put_text(self, out,
+                 leat_slice_text(self->format.setup->changelog_field ? self->format.setup->changelog_field : "op"));
     }
 }
 

@@ -204,7 +204,7 @@ void leat_json_encode(leat_format *format, const leat_batch *batch, uint32_t row
         put_value(self, schema->fields[i].type, &value, out);
     }
     if (kind != LEAT_INSERT || schema->changelog != LEAT_CHANGELOG_INSERT)
-        put_member(out, "op", kinds[kind]);
+        put_member(out, format->setup->changelog_field ? format->setup->changelog_field : "op", kinds[kind]);
     if (envelope) {
         put_member(out, "_id", envelope->id);
         if (envelope->sequence) {

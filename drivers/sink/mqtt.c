@@ -284,9 +284,11 @@ static int publish(mqtt_sink *self, const leat_delivery *delivery, slot *taken)
         options.onSuccess = on_sent;
         options.onFailure = on_not_sent;
     }
-    int rc = MQTTAsync_send(self->link.client, (const char *)self->topic.bytes, (int)delivery->payload.size,
-                            delivery->payload.size ? delivery->payload.data : "", (int)self->settings->qos,
-                            self->settings->retain, &options);
+    // A retained message is the row of its topic: a deleted row leaves none behind.
+    size_t size = delivery->kind == LEAT_DELETE && self->settings->retain ? 0 : delivery->payload.size;
+    int rc =
+        MQTTAsync_send(self->link.client, (const char *)self->topic.bytes, (int)size,
+                       size ? delivery->payload.data : "", (int)self->settings->qos, self->settings->retain, &options);
     MQTTProperties_free(&options.properties);
     return rc;
 }

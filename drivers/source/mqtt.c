@@ -95,6 +95,8 @@ static bool is_wanted(mqtt_source *self, const leat_raw *raw)
         self->intake->gap(self->intake, "too-large", raw->arrival_ms, raw->arrival_ms, 1);
         return false;
     }
+    if (raw->payload.size == 0) // clears a retained message; the format makes no row of it
+        self->intake->count(self->intake, "empty", 1);
     if ((raw->flags & LEAT_RAW_RETAINED) && self->settings->retained == LEAT_MQTT_RETAINED_IGNORE) {
         self->intake->count(self->intake, "retained_ignored", 1);
         return false;
@@ -613,6 +615,8 @@ static void serve(mqtt_source *self)
         watch(self);
         self->intake->count(self->intake, "disconnects", 1);
         leat_mqtt_link_reason(&self->link, text);
+    } else if (!self->intake->stopping(self->intake)) {
+        self->intake->count(self->intake, "failed_connects", 1);
     }
     if (self->intake->stopping(self->intake))
         return;

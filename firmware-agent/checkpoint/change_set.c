@@ -43,6 +43,7 @@ static void add(leat_change_set *set, const leat_change *change)
     LEAT_ASSERT(change->table < LEAT_CHANGE_TABLES && change->group <= LEAT_GROUP_OPERATOR);
     leat_change_write(&set->entries, change);
     set->count++;
+    set->reasons += !set->snapshot.is_mark;
 }
 
 void leat_change_set_put(leat_change_set *set, uint8_t table, uint32_t group, leat_slice key, leat_slice value)
@@ -96,5 +97,5 @@ void leat_change_set_fini(leat_change_set *set) { leat_writer_fini(&set->entries
 void leat_change_set_reset(leat_change_set *set)
 {
     leat_writer_reset(&set->entries);
-    set->count = 0;
+    set->count = set->reasons = 0;
 }

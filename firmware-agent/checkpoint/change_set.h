@@ -22,8 +22,8 @@ enum { LEAT_CHANGE_TABLES = 2 * LEAT_STATE_TABLES };
 typedef struct leat_change_set {
     leat_writer entries;
     uint32_t operator_number;
-    uint64_t count;
-    leat_snapshot snapshot; // its put and remove find the set around it
+    uint64_t count, reasons; // entries; those that are no marks (operator.h)
+    leat_snapshot snapshot;  // its put and remove find the set around it
 } leat_change_set;
 
 typedef struct leat_change {

@@ -15,6 +15,7 @@ enum {
     LEAT_CHUNK_HEADER = 5,
     LEAT_CHUNK_LAST = 1,
     LEAT_CHUNK_MORE = 2,
+    LEAT_LOG_NODE_BYTES = 24, // what LMDB adds to a chunk
     LEAT_LOG_CHUNK_BITS = 24,
     LEAT_BASE_CHUNK_BITS = 20,
     LEAT_CHECKPOINT_BITS = 36,

@@ -8,19 +8,35 @@
 enum {
     SLICE_BYTES = 256 << 10, // of group images per checkpoint: about 10 ms of flash
     SLICE_GROUPS = 16,
+    FIRST_CYCLE_BYTES =
+        256 << 10, // of the log while there is no anchor, that is, only one thing that everything stands on
     REMOVED_CHUNKS_MIN = 256,
-    FULL_BYTES = 256 << 10, // less room than this is a full disk
 };
 
 // ---- compaction's plan
 
 static uint64_t newest_image(const store_group *group) { return group->count ? group->images[group->count - 1].id : 0; }
 
+// What the newest images hold, without those that the anchor and older checkpoints stand on.
+static uint64_t state_bytes(const leat_store *store)
+{
+    uint64_t sum = 0;
+    for (unsigned group = 0; group < LEAT_STORE_GROUPS; group++)
+        if (store->groups[group].count)
+            sum += store->groups[group].images[store->groups[group].count - 1].bytes;
+    return sum;
+}
+
+static uint64_t log_since_cycle(const leat_store *store)
+{
+    return store->since_bytes < store->log_bytes ? store->since_bytes : store->log_bytes;
+}
+
 // The groups whose images are oldest hold the log's tail: they come first.
 static void plan_slice(leat_store *store)
 {
-    uint64_t state_bytes = store->base_bytes ? store->base_bytes : store->log_bytes;
-    uint64_t group_bytes = state_bytes / LEAT_STORE_GROUPS + 1, wanted = SLICE_BYTES / group_bytes;
+    uint64_t bytes = state_bytes(store), group_bytes = (bytes ? bytes : store->log_bytes) / LEAT_STORE_GROUPS + 1,
+             wanted = SLICE_BYTES / group_bytes;
     wanted = wanted < 1 ? 1 : wanted > SLICE_GROUPS ? SLICE_GROUPS : wanted;
     while (store->plan_count < wanted) {
         unsigned best = LEAT_STORE_GROUPS;
@@ -37,20 +53,37 @@ static void plan_slice(leat_store *store)
     }
 }
 
+static bool log_is_long(const leat_store *store)
+{
+    double threshold = store->options.log_over_base * (double)state_bytes(store);
+    uint64_t least = store->options.log_min_bytes;
+    if (!store->anchor_id && least > FIRST_CYCLE_BYTES)
+        least = FIRST_CYCLE_BYTES;
+    return (double)log_since_cycle(store) > (threshold > (double)least ? threshold : (double)least);
+}
+
+// What the cycle began behind shares nothing with the checkpoints from now on.
+static void cycle_done(leat_store *store)
+{
+    store->anchor_id = store->compact_until;
+    store->marks_changed = true;
+    store->since_bytes -= store->since_at_begin;
+    store->compact_until = 0;
+}
+
 static void plan(leat_store *store)
 {
     memset(store->plan, 0, sizeof store->plan);
     store->plan_count = 0;
     store->planned = true;
-    double threshold = store->options.log_over_base * (double)store->base_bytes;
-    if (threshold < (double)store->options.log_min_bytes)
-        threshold = (double)store->options.log_min_bytes;
-    if (!store->compact_until && (double)store->log_bytes > threshold)
+    if (!store->compact_until && log_is_long(store)) {
         store->compact_until = store->last_id;
+        store->since_at_begin = store->since_bytes;
+    }
     if (store->compact_until)
         plan_slice(store);
     if (store->compact_until && store->plan_count == 0)
-        store->compact_until = 0; // every group has been written anew
+        cycle_done(store);
 }
 
 unsigned leat_store_plan_next(leat_store *store, bool out_whole[LEAT_STORE_GROUPS])
@@ -76,6 +109,7 @@ typedef struct commit {
     bool group_changed[LEAT_STORE_GROUPS];
     store_group *groups; // as they will be
     leat_store_committed done;
+    uint64_t log_chunks;
     int result;
 } commit;
 
@@ -144,6 +178,7 @@ static leat_code put_log(commit *self, leat_error *out_error)
     }
     self->result = leat_pack_end(&self->packer);
     self->done.log_bytes = self->packer.bytes;
+    self->log_chunks = self->packer.chunks;
     return leat_lmdb_error(out_error, self->result, "cannot write the checkpoint");
 }
 
@@ -228,33 +263,85 @@ static uint64_t oldest_after(const commit *self)
     return kept ? store->retained[kept - 1] : self->id;
 }
 
-static void remove_images(commit *self, unsigned group, uint64_t oldest, uint64_t *out_removed)
+// Checkpoints whose images and log stay, rising; the last is the oldest retained one, and all behind it stay too.
+typedef struct keeping {
+    uint64_t ids[3];
+    unsigned count;
+} keeping;
+
+static keeping kept_after(const commit *self)
+{
+    const leat_store *store = self->store;
+    uint64_t oldest = oldest_after(self);
+    keeping kept = {0};
+    if (store->anchor_id && store->anchor_id < oldest)
+        kept.ids[kept.count++] = store->anchor_id;
+    if (store->compact_until > store->anchor_id && store->compact_until < oldest) // the anchor to be
+        kept.ids[kept.count++] = store->compact_until;
+    kept.ids[kept.count++] = oldest;
+    return kept;
+}
+
+static bool image_is_needed(const store_group *images, uint32_t index, const keeping *kept)
+{
+    if (index + 1 == images->count || images->images[index + 1].id > kept->ids[kept->count - 1])
+        return true;
+    for (unsigned i = 0; i < kept->count; i++)
+        if (images->images[index].id <= kept->ids[i] && images->images[index + 1].id > kept->ids[i])
+            return true;
+    return false;
+}
+
+static void remove_images(commit *self, unsigned group, const keeping *kept, uint64_t *out_removed)
 {
     store_group *images = &self->groups[group];
-    while (images->count > 1 && images->images[1].id <= oldest && self->result == MDB_SUCCESS) {
-        uint64_t stream = leat_base_stream(images->images[0].id, group);
+    for (uint32_t i = 0; i < images->count && self->result == MDB_SUCCESS;) {
+        if (image_is_needed(images, i, kept)) {
+            i++;
+            continue;
+        }
+        uint64_t stream = leat_base_stream(images->images[i].id, group);
         self->result = leat_chunks_remove(self->txn, self->store->base, stream, stream + (1u << LEAT_BASE_CHUNK_BITS),
                                           UINT64_MAX, out_removed);
-        memmove(images->images, images->images + 1, --images->count * sizeof *images->images);
+        images->count--;
+        memmove(images->images + i, images->images + i + 1, (images->count - i) * sizeof *images->images);
         self->group_changed[group] = true;
+    }
+}
+
+// The first checkpoint of the log that `id` stands on. Its own manifest is one of them always.
+static uint64_t log_tail(const commit *self, uint64_t id)
+{
+    uint64_t tail = id;
+    for (unsigned group = 0; group < LEAT_STORE_GROUPS; group++) {
+        const store_image *image = leat_store_image(&self->groups[group], id);
+        uint64_t first = image ? image->id + 1 : 0;
+        tail = first < tail ? first : tail;
+    }
+    return tail;
+}
+
+static void remove_log(commit *self, const keeping *kept, uint64_t most, uint64_t *out_removed)
+{
+    uint64_t from = 0;
+    for (unsigned i = 0; i < kept->count; i++) {
+        uint64_t tail = log_tail(self, kept->ids[i]);
+        if (self->result == MDB_SUCCESS && *out_removed < most && tail > from && tail > 1)
+            self->result = leat_chunks_remove(self->txn, self->store->log, from << LEAT_LOG_CHUNK_BITS,
+                                              tail << LEAT_LOG_CHUNK_BITS, most - *out_removed, out_removed);
+        from = kept->ids[i] + 1;
     }
 }
 
 static leat_code remove_unneeded(commit *self, leat_error *out_error)
 {
-    uint64_t oldest = oldest_after(self), removed = 0, tail = UINT64_MAX;
-    uint64_t most = 4 * (self->done.log_bytes + self->done.base_bytes) / LEAT_CHUNK_BYTES;
+    uint64_t removed = 0, most = 4 * (self->done.log_bytes + self->done.base_bytes) / LEAT_CHUNK_BYTES;
+    keeping kept = kept_after(self);
     most = most < REMOVED_CHUNKS_MIN ? REMOVED_CHUNKS_MIN : most;
-    for (unsigned group = 0; group < LEAT_STORE_GROUPS; group++) {
+    for (unsigned group = 0; group < LEAT_STORE_GROUPS; group++)
         if (self->whole[group] || removed < most)
-            remove_images(self, group, oldest, &removed);
-        const store_image *image = leat_store_image(&self->groups[group], oldest);
-        tail = image ? (image->id + 1 < tail ? image->id + 1 : tail) : 0;
-    }
-    tail = tail < oldest ? tail : oldest; // manifests of retained checkpoints stay
-    if (self->result == MDB_SUCCESS && removed < most && tail > 1)
-        self->result =
-            leat_chunks_remove(self->txn, self->store->log, 0, tail << LEAT_LOG_CHUNK_BITS, most - removed, &removed);
+            remove_images(self, group, &kept, &removed);
+    remove_log(self, &kept, most, &removed);
     for (unsigned group = 0; group < LEAT_STORE_GROUPS && self->result == MDB_SUCCESS; group++)
         if (self->group_changed[group])
             self->result = leat_meta_put_group(self->store, self->txn, group, &self->groups[group]);
@@ -322,6 +409,7 @@ static void committed(commit *self)
     store->last_id = self->id;
     store->next_id = self->id + 1;
     store->floor_ms = self->checkpoint->floor_ms > store->floor_ms ? self->checkpoint->floor_ms : store->floor_ms;
+    store->since_bytes += self->done.log_bytes + self->log_chunks * LEAT_LOG_NODE_BYTES;
     store->planned = false;
     store->commits++;
     leat_meta_committed(store, self->id);
@@ -340,13 +428,13 @@ static leat_code write_all(commit *self, leat_error *out_error)
     return code;
 }
 
-// LMDB calls a write that the disk had room for in part an I/O error. The transaction is gone either way, the one before it untouched: with a
-// full disk under it, it may be tried again.
-static bool disk_is_full(const leat_store *store)
+// LMDB calls a write that was cut short an I/O error too, which on a regular file means a full disk, a quota or a size limit. Only a call that failed
+// leaves its reason in errno. A disk that broke in the middle of a write also cuts it short: the next attempt meets the error itself.
+static int commit_transaction(MDB_txn *txn)
 {
-    uint64_t bytes;
-    leat_code code = store->env->ops->free_space(store->env, store->directory, &bytes, NULL);
-    return code == LEAT_OK && bytes < FULL_BYTES;
+    errno = 0;
+    int result = mdb_txn_commit(txn);
+    return result == EIO && errno != EIO ? ENOSPC : result;
 }
 
 static leat_code transact(commit *self, leat_error *out_error)
@@ -363,10 +451,7 @@ static leat_code transact(commit *self, leat_error *out_error)
         mdb_txn_abort(self->txn);
         return code;
     }
-    int result = mdb_txn_commit(self->txn);
-    if (result == EIO && disk_is_full(store))
-        result = ENOSPC;
-    code = leat_lmdb_error(out_error, result, "cannot commit the checkpoint");
+    code = leat_lmdb_error(out_error, commit_transaction(self->txn), "cannot commit the checkpoint");
     if (code != LEAT_OK)
         return code;
     committed(self);
@@ -375,17 +460,9 @@ static leat_code transact(commit *self, leat_error *out_error)
     return LEAT_OK;
 }
 
-leat_code leat_store_commit(leat_store *store, const leat_store_checkpoint *checkpoint,
-                            leat_store_committed *out_committed, leat_error *out_error)
+static leat_code attempt(leat_store *store, const leat_store_checkpoint *checkpoint, uint64_t id,
+                         leat_store_committed *out_done, leat_error *out_error)
 {
-    leat_store_check(store);
-    int64_t begin_ns = leat_boot_ns(store->env);
-    uint64_t id = checkpoint->id ? checkpoint->id : store->next_id;
-    if (id < store->next_id || id >> LEAT_CHECKPOINT_BITS)
-        return leat_error_set(out_error, LEAT_E_CONFLICT, "checkpoint %llu is not above %llu", (unsigned long long)id,
-                              (unsigned long long)store->last_id);
-    LEAT_ASSERT(checkpoint->manifest_count <= LEAT_STORE_MANIFEST_MAX);
-    LEAT_ASSERT(!store->tainted); // restore comes first
     commit *self = leat_env_calloc(store->env, sizeof *self);
     store_group *groups = leat_env_calloc(store->env, LEAT_STORE_GROUPS * sizeof *groups);
     leat_code code = LEAT_E_MEMORY;
@@ -402,10 +479,7 @@ leat_code leat_store_commit(leat_store *store, const leat_store_checkpoint *chec
         code = transact(self, out_error);
         leat_change_table_fini(&self->images);
         leat_writer_fini(&self->scratch);
-        self->done.id = id;
-        self->done.duration_us = (leat_boot_ns(store->env) - begin_ns) / 1000;
-        if (out_committed && code == LEAT_OK)
-            *out_committed = self->done;
+        *out_done = self->done;
     } else {
         leat_error_set(out_error, LEAT_E_MEMORY, "no memory for a checkpoint");
     }
@@ -414,20 +488,51 @@ leat_code leat_store_commit(leat_store *store, const leat_store_checkpoint *chec
     return code;
 }
 
+leat_code leat_store_commit(leat_store *store, const leat_store_checkpoint *checkpoint,
+                            leat_store_committed *out_committed, leat_error *out_error)
+{
+    leat_store_check(store);
+    int64_t begin_ns = leat_boot_ns(store->env);
+    uint64_t id = checkpoint->id ? checkpoint->id : store->next_id;
+    if (id < store->next_id || id >> LEAT_CHECKPOINT_BITS)
+        return leat_error_set(out_error, LEAT_E_CONFLICT, "checkpoint %llu is not above %llu", (unsigned long long)id,
+                              (unsigned long long)store->last_id);
+    LEAT_ASSERT(checkpoint->manifest_count <= LEAT_STORE_MANIFEST_MAX);
+    LEAT_ASSERT(!store->tainted); // restore comes first
+    leat_store_committed done = {0};
+    leat_code code;
+    while ((code = attempt(store, checkpoint, id, &done, out_error)) == LEAT_E_LIMIT)
+        if (leat_store_enlarge(store, out_error) != LEAT_OK)
+            return LEAT_E_LIMIT;
+    done.id = id;
+    done.duration_us = (leat_boot_ns(store->env) - begin_ns) / 1000;
+    if (out_committed && code == LEAT_OK)
+        *out_committed = done;
+    return code;
+}
+
+static int flush_once(leat_store *store)
+{
+    MDB_txn *txn;
+    int result = mdb_txn_begin(store->lmdb, NULL, 0, &txn);
+    if (result != MDB_SUCCESS)
+        return result;
+    result = leat_meta_put_changed(store, txn, 0);
+    if (result == MDB_SUCCESS)
+        return commit_transaction(txn);
+    mdb_txn_abort(txn);
+    return result;
+}
+
 leat_code leat_store_flush(leat_store *store, leat_error *out_error)
 {
     leat_store_check(store);
     if (!leat_meta_changed(store) || store->tainted)
         return LEAT_OK; // tainted: kept in memory until restore has replaced the file
-    MDB_txn *txn;
-    int result = mdb_txn_begin(store->lmdb, NULL, 0, &txn);
-    if (result != MDB_SUCCESS)
-        return leat_lmdb_error(out_error, result, "cannot begin a transaction");
-    result = leat_meta_put_changed(store, txn, 0);
-    if (result == MDB_SUCCESS)
-        result = mdb_txn_commit(txn);
-    else
-        mdb_txn_abort(txn);
+    int result;
+    while ((result = flush_once(store)) == MDB_MAP_FULL)
+        if (leat_store_enlarge(store, out_error) != LEAT_OK)
+            return LEAT_E_LIMIT;
     if (result == MDB_SUCCESS)
         leat_meta_committed(store, 0);
     return leat_lmdb_error(out_error, result, "cannot write the ledger");

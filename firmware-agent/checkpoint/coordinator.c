@@ -7,7 +7,11 @@
 #include "firmware-agent/platform/say.h"
 #include "firmware-agent/platform/wait.h"
 
-enum { PART_BYTES_MAX = 512 << 20, NAMES_MAX = LEAT_STORE_MANIFEST_MAX };
+enum {
+    PART_BYTES_MAX = 512 << 20,
+    NAMES_MAX = LEAT_STORE_MANIFEST_MAX,
+    RETRY_MS = 1000, // between two attempts without room: each wears the flash
+};
 
 // A change set on its way from a task to the store; kept for the next round.
 typedef struct part {
@@ -34,7 +38,8 @@ struct leat_coordinator {
     part *unsaved; // of rounds that could not be committed, oldest first
     bool whole[LEAT_STORE_GROUPS];
     bool any_whole;
-    bool news_unsaved; // manifest or ledger differ from what the last commit holds
+    bool marks_dropped; // parts of the last round that held nothing but marks
+    bool news_unsaved;  // manifest or ledger differ from what the last commit holds
     leat_arena names_arena;
     leat_store_named *names;
     size_t name_count;
@@ -66,7 +71,9 @@ leat_snapshot *leat_coordinator_part_begin(leat_coordinator *coordinator, uint64
     coordinator->parts = made;
     pthread_mutex_unlock(&coordinator->lock);
     leat_change_set_operator(&made->set, coordinator->setup.operator_numbers[node]);
-    return leat_change_set_snapshot(&made->set, coordinator->any_whole ? coordinator->whole : NULL);
+    leat_snapshot *snapshot = leat_change_set_snapshot(&made->set, coordinator->any_whole ? coordinator->whole : NULL);
+    snapshot->marks_again = coordinator->marks_dropped;
+    return snapshot;
 }
 
 void leat_coordinator_part_done(leat_coordinator *coordinator, leat_snapshot *snapshot)
@@ -96,39 +103,68 @@ void leat_coordinator_name(leat_coordinator *coordinator, const char *name, leat
 
 static int64_t boot_ms(const leat_coordinator *coordinator) { return leat_boot_ms(coordinator->setup.env); }
 
-// Moves the round's parts behind those that are not saved yet; returns whether there is anything in them.
-static bool gather(leat_coordinator *coordinator)
+static void give_back(leat_coordinator *coordinator, part *each)
+{
+    pthread_mutex_lock(&coordinator->lock);
+    each->next = coordinator->spares;
+    coordinator->spares = each;
+    pthread_mutex_unlock(&coordinator->lock);
+}
+
+// The round's parts in the order in which they were made; empty ones are left out.
+static part *take_round(leat_coordinator *coordinator)
 {
     pthread_mutex_lock(&coordinator->lock);
     part *round = coordinator->parts, *ordered = NULL;
     coordinator->parts = NULL;
     pthread_mutex_unlock(&coordinator->lock);
-    while (round) {
-        part *next = round->next;
+    for (part *next; round; round = next) {
+        next = round->next;
+        if (round->set.count == 0) {
+            give_back(coordinator, round);
+            continue;
+        }
         round->next = ordered;
         ordered = round;
-        round = next;
     }
+    return ordered;
+}
+
+// Moves the round's parts behind those that are not saved yet; returns whether one of them is a reason for a checkpoint.
+static bool gather(leat_coordinator *coordinator)
+{
     part **end = &coordinator->unsaved;
     while (*end)
         end = &(*end)->next;
-    *end = ordered;
+    *end = take_round(coordinator);
     bool any = false;
     for (part *each = coordinator->unsaved; each; each = each->next)
-        any |= each->set.count > 0;
+        any |= each->set.reasons > 0;
     return any;
 }
 
 static void release_saved(leat_coordinator *coordinator)
 {
-    pthread_mutex_lock(&coordinator->lock);
     while (coordinator->unsaved) {
         part *each = coordinator->unsaved;
         coordinator->unsaved = each->next;
-        each->next = coordinator->spares;
-        coordinator->spares = each;
+        give_back(coordinator, each);
     }
-    pthread_mutex_unlock(&coordinator->lock);
+}
+
+// What waits for a commit is kept in memory: no more of it than has to be.
+static void drop_marks(leat_coordinator *coordinator)
+{
+    for (part **at = &coordinator->unsaved; *at;) {
+        part *each = *at;
+        if (each->set.reasons > 0) {
+            at = &each->next;
+            continue;
+        }
+        *at = each->next;
+        give_back(coordinator, each);
+    }
+    coordinator->marks_dropped = true;
 }
 
 // Under an id of the store's own: after it fell back to an older checkpoint those of the damaged ones are not used again.
@@ -152,25 +188,41 @@ static leat_code commit(leat_coordinator *coordinator, leat_store_committed *out
 }
 
 // False: the thread was told to stop before the cut was complete.
-static bool wait_for_cut(leat_coordinator *coordinator)
+static bool wait_for_cut(leat_coordinator *coordinator, uint64_t id)
 {
+    leat_coordinator_hooks *hooks = &coordinator->setup.hooks;
+    int64_t start_ms = boot_ms(coordinator), looked_ms = start_ms;
     pthread_mutex_lock(&coordinator->lock);
-    while (!coordinator->cut_complete && !coordinator->stop)
-        leat_wait(&coordinator->news, &coordinator->lock, -1);
+    while (!coordinator->cut_complete && !coordinator->stop) {
+        leat_wait(&coordinator->news, &coordinator->lock, hooks->waiting ? LEAT_COORDINATOR_LOOK_MS : -1);
+        int64_t now_ms = boot_ms(coordinator);
+        if (!hooks->waiting || coordinator->cut_complete || now_ms - looked_ms < LEAT_COORDINATOR_LOOK_MS)
+            continue;
+        looked_ms = now_ms;
+        pthread_mutex_unlock(&coordinator->lock);
+        hooks->waiting(hooks->context, id, now_ms - start_ms);
+        pthread_mutex_lock(&coordinator->lock);
+    }
     bool complete = coordinator->cut_complete;
     pthread_mutex_unlock(&coordinator->lock);
     return complete;
 }
 
-static void tell_disk(leat_coordinator *coordinator, bool full)
+// reason: why there is none, beside a full disk.
+static void tell_room(leat_coordinator *coordinator, bool full, const leat_error *reason)
 {
     pthread_mutex_lock(&coordinator->lock);
     bool news = coordinator->figures.disk_full != full;
     coordinator->figures.disk_full = full;
     pthread_mutex_unlock(&coordinator->lock);
-    if (news)
+    if (news && reason)
+        leat_say_error(LEAT_LEVEL_ERROR,
+                       "no room for a checkpoint; intake and results wait, the last checkpoint is kept", reason);
+    else if (news)
         leat_say(full ? LEAT_LEVEL_WARNING : LEAT_LEVEL_INFO,
                  full ? "no room for a checkpoint; results wait, nothing is lost" : "checkpoints have room again");
+    if (news && coordinator->setup.hooks.full)
+        coordinator->setup.hooks.full(coordinator->setup.hooks.context, full);
 }
 
 static void note_commit(leat_coordinator *coordinator, const leat_store_committed *committed, int64_t duration_us)
@@ -198,8 +250,9 @@ static void count_round(leat_coordinator *coordinator, bool skipped)
 static bool fail_round(leat_coordinator *coordinator, leat_code code, leat_error *error)
 {
     count_round(coordinator, false);
-    if (code == LEAT_E_NO_SPACE) {
-        tell_disk(coordinator, true);
+    if (code == LEAT_E_NO_SPACE || code == LEAT_E_LIMIT) {
+        drop_marks(coordinator);
+        tell_room(coordinator, true, code == LEAT_E_LIMIT ? error : NULL);
         return false;
     }
     leat_error_prefix(error, "checkpoint");
@@ -228,7 +281,7 @@ static bool run_round(leat_coordinator *coordinator, uint64_t id)
     leat_store_committed committed = {0};
     begin_round(coordinator, id);
     hooks->barrier(hooks->context, id);
-    if (!wait_for_cut(coordinator))
+    if (!wait_for_cut(coordinator, id))
         return false;
     bool changed = gather(coordinator);
     leat_code code = hooks->sync(hooks->context, id, &error);
@@ -237,7 +290,7 @@ static bool run_round(leat_coordinator *coordinator, uint64_t id)
     coordinator->news_unsaved |= hooks->manifest(hooks->context, coordinator, id);
     coordinator->news_unsaved |= hooks->ledger(hooks->context, coordinator->setup.store);
     if (!changed && !coordinator->news_unsaved && !coordinator->any_whole && coordinator->figures.id > 0) {
-        release_saved(coordinator);
+        drop_marks(coordinator);
         count_round(coordinator, true);
         hooks->committed(hooks->context, id, false);
         return true;
@@ -245,9 +298,9 @@ static bool run_round(leat_coordinator *coordinator, uint64_t id)
     code = commit(coordinator, &committed, &error);
     if (code != LEAT_OK)
         return fail_round(coordinator, code, &error);
-    coordinator->news_unsaved = false;
+    coordinator->news_unsaved = coordinator->marks_dropped = false;
     release_saved(coordinator);
-    tell_disk(coordinator, false);
+    tell_room(coordinator, false, NULL);
     note_commit(coordinator, &committed, (leat_boot_ns(coordinator->setup.env) - start_ns) / 1000);
     hooks->committed(hooks->context, id, true);
     return true;
@@ -263,6 +316,8 @@ static int64_t until_due(const leat_coordinator *coordinator, bool requested)
     int64_t wanted = requested ? setup->gap_ms : setup->interval_ms;
     if (!requested && setup->min_pause_ms > wanted)
         wanted = setup->min_pause_ms;
+    if (coordinator->figures.disk_full && wanted < RETRY_MS)
+        wanted = RETRY_MS;
     return since >= wanted ? 0 : wanted - since;
 }
 

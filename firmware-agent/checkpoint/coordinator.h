@@ -6,8 +6,8 @@
 // Requests (commit: now) during a round merge into the one that follows; `commit_gap_ms` bounds their rate.
 //
 // Threads: start, stop, request, measure: any. part_begin .. cut_done: the flow's workers. The callbacks `sync` and `committed` come on the
-// checkpoint thread, which alone uses the store. Failure: a full disk keeps the changes for the next round and is told once; anything else
-// is a fault (the agent restarts from what is on disk).
+// checkpoint thread, which alone uses the store. Failure: a full disk, or a checkpoint file at the size that its owner allows, keeps the changes for a
+// later round (one a second tries) and is told once; anything else is a fault (the agent restarts from what is on disk).
 #pragma once
 
 #include "firmware-agent/checkpoint/store.h"
@@ -15,11 +15,17 @@
 
 typedef struct leat_coordinator leat_coordinator;
 
+enum { LEAT_COORDINATOR_LOOK_MS = 2000 };
+
 // What the rest of the agent does in a round. `names` lie until the round is over.
 typedef struct leat_coordinator_hooks {
     void *context;
     int64_t (*now_ms)(void *context); // processing time
     void (*barrier)(void *context, uint64_t id);
+    // Every LEAT_COORDINATOR_LOOK_MS while the barrier is under way. Optional.
+    void (*waiting)(void *context, uint64_t id, int64_t waited_ms);
+    // Checkpoints find no room, and do again. Optional.
+    void (*full)(void *context, bool full);
     // The cut is complete: wait until journal and outboxes are durable up to it.
     leat_code (*sync)(void *context, uint64_t id, leat_error *out_error);
     // Adds the manifest's entries (positions, cursors) with leat_coordinator_name. Returns whether anything differs from the last round.
@@ -63,6 +69,6 @@ typedef struct leat_coordinator_figures {
     uint64_t bytes; // of the last one
     uint64_t count, skipped, failed;
     uint64_t flash_bytes; // of all
-    bool disk_full;
+    bool disk_full;       // no room for a checkpoint: on the disk, or within agent.map_size
 } leat_coordinator_figures;
 void leat_coordinator_measure(const leat_coordinator *coordinator, leat_coordinator_figures *out_figures);

@@ -81,6 +81,8 @@ static int put_marks(leat_store *store, MDB_txn *txn)
     if (result == MDB_SUCCESS)
         result = put_u64(store, txn, "oldest", store->oldest_id);
     if (result == MDB_SUCCESS)
+        result = put_u64(store, txn, "anchor", store->anchor_id);
+    if (result == MDB_SUCCESS)
         result = put_u64(store, txn, "format", 1);
     return result;
 }
@@ -323,6 +325,8 @@ static bool load_mark(leat_store *store, const char *key, leat_slice rest, leat_
         store->floor_ms = (int64_t)number;
     else if (strcmp(key, "oldest") == 0)
         store->oldest_id = number;
+    else if (strcmp(key, "anchor") == 0)
+        store->anchor_id = number;
     else if (strcmp(key, "format") == 0)
         return number == 1;
     return true;

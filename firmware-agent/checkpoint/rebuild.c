@@ -111,6 +111,7 @@ static leat_code write_beside(leat_store *store, uint64_t id, const gathering *f
     fresh.lmdb = NULL;
     fresh.last_id = 0;
     fresh.retained_count = 0;
+    fresh.anchor_id = fresh.compact_until = fresh.since_bytes = 0;
     fresh.generation = store->generation + 1;
     fresh.tainted = false;
     leat_code code = write_new(&fresh, id, found, out_error);

@@ -16,6 +16,7 @@ typedef struct reading {
     // of the log's stream that is being read
     uint64_t stream_id, previous;
     bool previous_seen, out_of_order, out_of_memory;
+    uint64_t damaged; // the checkpoint whose log or image is what was met
     // of the visit
     uint64_t entries;
     leat_code code;
@@ -68,7 +69,7 @@ static bool log_entry(void *context, const leat_change *change, const uint8_t *e
 
 static leat_code read_log_stream(reading *self, uint64_t stream_id, leat_error *out_error)
 {
-    self->stream_id = stream_id;
+    self->stream_id = self->damaged = stream_id;
     self->previous_seen = false;
     leat_code code =
         leat_stream_read(self->log, stream_id << LEAT_LOG_CHUNK_BITS, &self->arena, log_entry, self, NULL, out_error);
@@ -89,6 +90,7 @@ static leat_code log_seek(reading *self, uint64_t below, uint64_t *out_id, leat_
     uint64_t found = 0;
     int result = mdb_cursor_get(self->log, &key, &value, MDB_SET_RANGE);
     *out_id = 0;
+    self->damaged = self->id;
     if (result == MDB_NOTFOUND)
         return LEAT_OK;
     if (result == MDB_SUCCESS && !leat_key_read(&key, &found))
@@ -135,6 +137,7 @@ static leat_code read_images(reading *self, leat_stream_visit visit, leat_error 
         if (!image || image->bytes == 0)
             continue;
         uint64_t stream = leat_base_stream(image->id, group);
+        self->damaged = image->id;
         leat_code code = leat_stream_read(self->base, stream, &self->arena, visit, self, NULL, out_error);
         if (code == LEAT_OK)
             code = self->code;
@@ -235,8 +238,9 @@ static leat_code reading_begin(reading *self, leat_store *store, uint64_t id, co
 }
 
 // visitor NULL: verifies only. out_visited: the visitor has seen something, so that a failure is not damage any more.
-leat_code leat_store_read(leat_store *store, uint64_t id, const leat_store_visitor *visitor, uint64_t *out_entries,
-                          bool *out_visited, leat_error *out_error)
+// out_damaged: after LEAT_E_CORRUPT, no checkpoint between it and id is intact.
+static leat_code read_one(leat_store *store, uint64_t id, const leat_store_visitor *visitor, uint64_t *out_entries,
+                          bool *out_visited, uint64_t *out_damaged, leat_error *out_error)
 {
     reading self;
     *out_visited = false;
@@ -250,8 +254,16 @@ leat_code leat_store_read(leat_store *store, uint64_t id, const leat_store_visit
         code = give_all(&self, out_error);
     }
     *out_entries = self.entries;
+    *out_damaged = self.damaged < id ? self.damaged : id;
     reading_end(&self);
     return code;
+}
+
+leat_code leat_store_read(leat_store *store, uint64_t id, const leat_store_visitor *visitor, uint64_t *out_entries,
+                          bool *out_visited, leat_error *out_error)
+{
+    uint64_t ignored;
+    return read_one(store, id, visitor, out_entries, out_visited, &ignored, out_error);
 }
 
 leat_code leat_store_visit(leat_store *store, uint64_t id, const leat_store_visitor *visitor, leat_error *out_error)
@@ -322,6 +334,7 @@ static leat_code fall_back(leat_store *store, uint64_t id, leat_error *out_error
     store->marks_changed = true; // generation, next, floor
     store->planned = false;
     store->compact_until = 0;
+    store->anchor_id = store->anchor_id <= id ? store->anchor_id : 0;
     if (store->retained_count)
         store->oldest_id = store->retained[store->retained_count - 1];
     result = remove_above(store, txn, id);
@@ -366,26 +379,71 @@ static leat_code read_in_child(void *context)
     return code == LEAT_OK ? leat_store_read(self->store, self->id, NULL, &entries, &visited, &ignored) : code;
 }
 
+// The newest checkpoint of the log at or below id, retained or not: until compaction has come by, the log has more than those. 0: none.
+static uint64_t logged_at_or_below(leat_store *store, uint64_t id)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    uint8_t bytes[8];
+    uint64_t found = 0;
+    if (mdb_txn_begin(store->lmdb, NULL, MDB_RDONLY, &txn) != MDB_SUCCESS)
+        return 0;
+    if (mdb_cursor_open(txn, store->log, &cursor) == MDB_SUCCESS) {
+        leat_key_write((id + 1) << LEAT_LOG_CHUNK_BITS, bytes);
+        MDB_val key = {sizeof bytes, bytes}, value;
+        int result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        result = mdb_cursor_get(cursor, &key, &value, result == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+        if (result != MDB_SUCCESS || !leat_key_read(&key, &found))
+            found = 0;
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    found >>= LEAT_LOG_CHUNK_BITS;
+    return found <= id ? found : 0;
+}
+
+// What to try next: a retained one; behind them, after damage, whatever else is there. A tainted file is not searched, only asked for the anchor.
+static uint64_t candidate(leat_store *store, uint64_t id, bool damage)
+{
+    for (unsigned i = 0; i < store->retained_count; i++)
+        if (store->retained[i] <= id)
+            return store->retained[i];
+    if (!damage)
+        return 0;
+    if (store->tainted)
+        return store->anchor_id <= id ? store->anchor_id : 0;
+    return logged_at_or_below(store, id);
+}
+
+static leat_code try_one(leat_store *store, uint64_t id, const leat_store_visitor *visitor, uint64_t *out_entries,
+                         bool *out_visited, uint64_t *out_damaged, leat_error *out_error)
+{
+    trial own = {store, id};
+    bool direct = id == store->last_id && !store->tainted;
+    *out_visited = false;
+    *out_damaged = id;
+    // What a child has lived through can be read here: the same pages in the same order.
+    leat_code code = store->tainted ? leat_child_try(read_in_child, &own, out_error) : LEAT_OK;
+    if (code == LEAT_OK)
+        code = read_one(store, id, direct ? visitor : NULL, out_entries, out_visited, out_damaged, out_error);
+    return code;
+}
+
 // Newest intact one at or below id, 0 when there is none; handed to the visitor at once where nothing has to be put right before.
 static leat_code choose(leat_store *store, uint64_t id, const leat_store_visitor *visitor,
                         leat_store_restored *restored, leat_error *out_error)
 {
-    for (unsigned i = 0; i < store->retained_count; i++) {
-        if (store->retained[i] > id)
-            continue;
-        bool visited, direct = store->retained[i] == store->last_id && !store->tainted;
-        trial own = {store, store->retained[i]};
-        // What a child has lived through can be read here: the same pages in the same order.
-        leat_code code = store->tainted ? leat_child_try(read_in_child, &own, out_error) : LEAT_OK;
-        visited = false;
+    uint64_t at, damaged;
+    for (uint64_t below = id; (at = candidate(store, below, restored->damaged_count > 0)) != 0; below = damaged - 1) {
+        bool visited;
+        leat_code code = try_one(store, at, visitor, &restored->entries, &visited, &damaged, out_error);
         if (code == LEAT_OK)
-            code = leat_store_read(store, store->retained[i], direct ? visitor : NULL, &restored->entries, &visited,
-                                   out_error);
-        if (code == LEAT_OK)
-            restored->id = store->retained[i];
+            restored->id = at;
         if (code != LEAT_E_CORRUPT || visited)
             return code;
-        note_damage(restored, store->retained[i]);
+        note_damage(restored, at);
+        if (damaged == 0)
+            break;
     }
     return LEAT_OK;
 }

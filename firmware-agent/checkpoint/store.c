@@ -6,8 +6,13 @@
 #include "firmware-agent/checkpoint/pages.h"
 #include "firmware-agent/checkpoint/store_struct.h"
 #include "firmware-agent/platform/child.h"
+#include "firmware-agent/platform/reserve.h"
 
-enum { ASIDE_MAX = 4, MAP_STEP = 64 << 10 }; // MAP_STEP: a multiple of every page size in use (4, 16, 64 KiB)
+enum {
+    ASIDE_MAX = 4,
+    LOCK_SIZE = 8 << 10,
+    MAP_STEP = 64 << 10
+}; // MAP_STEP: a multiple of every page size in use (4, 16, 64 KiB)
 
 #define STATE_NAME "state.mdb"
 #define LOCK_NAME "state.mdb-lock"
@@ -24,12 +29,18 @@ void leat_store_path(const leat_store *store, const char *name, char out_path[LE
     LEAT_ASSERT(size > 0 && size < LEAT_STORE_PATH);
 }
 
+static uint64_t whole_steps(uint64_t bytes) { return (bytes + MAP_STEP - 1) / MAP_STEP * MAP_STEP; }
+
+static uint64_t map_limit(const leat_store_options *options)
+{
+    uint64_t most = sizeof(size_t) == 4 ? 2047ULL << 20 : 1ULL << 46;
+    return options->map_bytes && whole_steps(options->map_bytes) < most ? whole_steps(options->map_bytes) : most;
+}
+
 uint64_t leat_store_map_bytes(const leat_store_options *options)
 {
-    uint64_t bytes = options->map_bytes ? options->map_bytes : sizeof(size_t) == 4 ? 256ULL << 20 : 1ULL << 30;
-    bytes = (bytes + MAP_STEP - 1) / MAP_STEP * MAP_STEP;
-    uint64_t most = sizeof(size_t) == 4 ? 2047ULL << 20 : 1ULL << 46;
-    return bytes < most ? bytes : most;
+    uint64_t bytes = options->map_start ? options->map_start : sizeof(size_t) == 4 ? 256ULL << 20 : 1ULL << 30;
+    return whole_steps(bytes) < map_limit(options) ? whole_steps(bytes) : map_limit(options);
 }
 
 const store_image *leat_store_image(const store_group *group, uint64_t id)
@@ -56,6 +67,16 @@ static void lmdb_close(leat_store *store)
     store->lmdb = NULL;
 }
 
+// LMDB writes its lock file through a mapping: on a full disk that is SIGBUS unless the file has its blocks before. 0 or an errno.
+static int reserve_lock(const char *path, unsigned flags)
+{
+    char lock[LEAT_STORE_PATH + sizeof "-lock"];
+    if (flags & (MDB_NOLOCK | MDB_RDONLY))
+        return 0;
+    snprintf(lock, sizeof lock, "%s-lock", path);
+    return leat_platform_reserve(lock, LOCK_SIZE);
+}
+
 static leat_code lmdb_open(leat_store *store, const char *path, unsigned flags, leat_error *out_error)
 {
     int result = mdb_env_create(&store->lmdb);
@@ -64,6 +85,8 @@ static leat_code lmdb_open(leat_store *store, const char *path, unsigned flags, 
     result = mdb_env_set_maxdbs(store->lmdb, 4);
     if (result == MDB_SUCCESS)
         result = mdb_env_set_mapsize(store->lmdb, (size_t)leat_store_map_bytes(&store->options));
+    if (result == MDB_SUCCESS)
+        result = reserve_lock(path, flags);
     if (result == MDB_SUCCESS)
         result = mdb_env_open(store->lmdb, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0640);
     if (result == MDB_SUCCESS)
@@ -201,12 +224,27 @@ static int survey_ids(leat_store *store, MDB_cursor *cursor)
     return result;
 }
 
+// How much of the log is newer than the anchor: what the next cycle is measured by.
+static uint64_t bytes_since_anchor(const leat_store *store, MDB_cursor *cursor)
+{
+    uint8_t bytes[8];
+    leat_key_write((store->anchor_id + 1) << LEAT_LOG_CHUNK_BITS, bytes);
+    MDB_val key = {sizeof bytes, bytes}, value;
+    uint64_t sum = 0;
+    int result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    for (; result == MDB_SUCCESS; result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
+        sum += value.mv_size + LEAT_LOG_NODE_BYTES;
+    return sum;
+}
+
 leat_code leat_store_survey(leat_store *store, MDB_txn *txn, leat_error *out_error)
 {
     MDB_cursor *cursor;
     int result = mdb_cursor_open(txn, store->log, &cursor);
     if (result == MDB_SUCCESS) {
         result = survey_ids(store, cursor);
+        if (result == MDB_SUCCESS && !store->tainted) // else there will be a new file
+            store->since_bytes = bytes_since_anchor(store, cursor);
         mdb_cursor_close(cursor);
     }
     if (store->next_id <= store->last_id)
@@ -222,7 +260,8 @@ static void forget(leat_store *store)
     memset(store->groups, 0, LEAT_STORE_GROUPS * sizeof *store->groups);
     store->operator_next = 1;
     store->next_id = 1;
-    store->last_id = store->generation = store->compact_until = store->oldest_id = 0;
+    store->last_id = store->generation = store->compact_until = store->oldest_id = store->anchor_id = 0;
+    store->since_bytes = 0;
     store->retained_count = 0;
     store->floor_ms = INT64_MIN;
     store->finished = store->marks_changed = store->planned = store->tainted = false;
@@ -275,9 +314,11 @@ static leat_code open_there(leat_store *store, const char *path, bool suspect, l
 {
     leat_code code = suspect ? leat_store_probe(path, leat_store_map_bytes(&store->options), out_error) : LEAT_OK;
     leat_error ignored;
-    store->tainted = code == LEAT_OK && suspect && leat_pages_check(store->env, path, &ignored) == LEAT_E_CORRUPT;
+    store->tainted = code == LEAT_E_CORRUPT ||
+                     (code == LEAT_OK && suspect && leat_pages_check(store->env, path, &ignored) == LEAT_E_CORRUPT);
+    // Some of it may be intact still: one checkpoint after the other will be tried.
     if (store->tainted)
-        code = leat_child_try(load_in_child, store, out_error);
+        code = leat_child_try(load_in_child, store, code == LEAT_OK ? out_error : &ignored);
     if (code == LEAT_OK)
         code = lmdb_open(store, path, 0, out_error);
     if (code == LEAT_OK) {
@@ -456,19 +497,39 @@ void leat_store_close(leat_store *store)
     store_release(store);
 }
 
+static uint64_t map_size(const leat_store *store)
+{
+    MDB_envinfo size;
+    return mdb_env_info(store->lmdb, &size) == MDB_SUCCESS ? size.me_mapsize : 0;
+}
+
+// By half: on 32 bit the new map has to be found beside others.
+leat_code leat_store_enlarge(leat_store *store, leat_error *out_error)
+{
+    uint64_t now = map_size(store), most = map_limit(&store->options), wanted = whole_steps(now + now / 2);
+    wanted = wanted < most ? wanted : most;
+    if (wanted <= now)
+        return leat_error_set(out_error, LEAT_E_LIMIT,
+                              "the state does not fit into agent.map_size, %llu MiB: allow more and start again",
+                              (unsigned long long)(now >> 20));
+    // No transaction is open here, ever: every one begins and ends within one call on this thread.
+    int result = mdb_env_set_mapsize(store->lmdb, (size_t)wanted);
+    if (result != MDB_SUCCESS)
+        return leat_error_set(out_error, LEAT_E_LIMIT, "the map of the state cannot be enlarged to %llu MiB: %s",
+                              (unsigned long long)(wanted >> 20), mdb_strerror(result));
+    store->options.map_start = wanted;
+    return LEAT_OK;
+}
+
 leat_code leat_store_grow(leat_store *store, uint64_t map_bytes, leat_error *out_error)
 {
     leat_store_check(store);
     leat_store_options wanted = store->options;
     wanted.map_bytes = map_bytes;
-    uint64_t bytes = leat_store_map_bytes(&wanted);
-    if (bytes <= leat_store_map_bytes(&store->options))
+    if (map_limit(&wanted) <= map_limit(&store->options))
         return LEAT_OK;
-    // No transaction is open here, ever: every one begins and ends within one call on this thread.
-    int result = mdb_env_set_mapsize(store->lmdb, (size_t)bytes);
-    if (result == MDB_SUCCESS)
-        store->options.map_bytes = bytes;
-    return leat_lmdb_error(out_error, result, "cannot enlarge the map of the state");
+    store->options.map_bytes = map_bytes;
+    return leat_store_enlarge(store, out_error);
 }
 
 void leat_store_set_finished(leat_store *store, bool finished)
@@ -493,7 +554,7 @@ leat_store_stats leat_store_stats_get(const leat_store *store)
         .oldest_id = store->retained_count ? store->retained[store->retained_count - 1] : 0,
         .log_bytes = store->log_bytes,
         .base_bytes = store->base_bytes,
-        .map_bytes = leat_store_map_bytes(&store->options),
+        .map_bytes = map_size(store),
         .commits = store->commits,
         .page_bytes = store->page_bytes,
         .compacting = store->compact_until != 0,

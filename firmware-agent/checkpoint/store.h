@@ -14,7 +14,8 @@
 //         store's own: "previous" the id (u64) of the checkpoint before, so that a missing one is noticed, "floor" (i64), "whole" the groups
 //         (u8 each) that are in base and not here; table 1 is the owner's.
 //   base  key: checkpoint id << 28 | group << 20 | chunk, appended too. Value: as above: all live entries of the group in that checkpoint.
-//   meta  key: text. format (u32 version), agent, finished, generation, next, oldest (u64), floor (i64),
+//         A hole in the log lies between what the anchor stands on and what the newest checkpoints stand on.
+//   meta  key: text. format (u32 version), agent, finished, generation, next, oldest, anchor (u64), floor (i64),
 //         operator/<uid, 16 hex>/<number, 8 hex> (u64 number, born, dead: checkpoint ids), base/<group, 3 digits> ((u64 id, u64 bytes)*, rising),
 //         ledger/<cause>/<source> (u64 count, i64 first, i64 last).
 // State of group g in checkpoint C: the newest base image of g with id <= C, then the log's entries of g with greater id, up to C.
@@ -25,7 +26,8 @@
 // Threads: one thread, the one that opened it (asserted); leat_store_bind hands the store to another. Failure: a failed commit
 // leaves the last checkpoint; LEAT_E_NO_SPACE may be retried by the next one (nothing is lost: see leat_store_commit), LEAT_E_IO may not:
 // the agent exits and restarts.
-// Limits: the map (256 MiB on 32 bit, 1 GiB on 64 bit by default) bounds the file: LEAT_E_LIMIT.
+// Limits: the map bounds the file. A commit that hits its end enlarges it and goes on, up to map_bytes: LEAT_E_LIMIT, which leaves the last checkpoint
+// like any failed commit.
 #pragma once
 
 #include "firmware-agent/checkpoint/change_set.h"
@@ -43,11 +45,12 @@ enum {
 #define LEAT_STORE_LATEST UINT64_MAX
 
 typedef struct leat_store_options {
-    const char *directory;  // made when missing; the file is directory/state.mdb
-    const char *agent;      // identity, written at creation; see leat_store_opened.agent
-    uint64_t map_bytes;     // 0: the default
-    unsigned retained;      // checkpoints kept; 0: LEAT_STORE_RETAINED_DEFAULT
-    double log_over_base;   // k, 1..4; 0: 1.5
+    const char *directory; // made when missing; the file is directory/state.mdb
+    const char *agent;     // identity, written at creation; see leat_store_opened.agent
+    uint64_t map_bytes;    // the most that the map may grow to; 0: as much as the machine can address
+    uint64_t map_start;    // the map's first size; 0: 256 MiB on 32 bit, 1 GiB on 64 bit, and never more than map_bytes
+    unsigned retained;     // checkpoints kept; 0: LEAT_STORE_RETAINED_DEFAULT
+    double log_over_base;  // k, 1..4; 0: 1.5
     uint64_t log_min_bytes; // compaction never starts below; 0: 8 MiB
     bool suspect;           // read everything in a child process first; done anyway after a run that was not closed
 } leat_store_options;
@@ -120,7 +123,7 @@ typedef struct leat_store_stats {
     bool compacting;
 } leat_store_stats;
 leat_store_stats leat_store_stats_get(const leat_store *store);
-// A larger map, after LEAT_E_LIMIT; rounded up to 64 KiB, smaller than now is ignored. Costs address space, not memory.
+// Raises map_bytes, after LEAT_E_LIMIT; rounded up to 64 KiB, smaller than now is ignored. Costs address space, not memory.
 LEAT_MUST_CHECK leat_code leat_store_grow(leat_store *store, uint64_t map_bytes, leat_error *out_error);
 
 // -- reading
@@ -134,9 +137,10 @@ typedef struct leat_store_visitor {
 } leat_store_visitor;
 
 typedef struct leat_store_restored {
-    uint64_t id;            // 0: nothing to restore, the visitor was not called
-    unsigned damaged_count; // newer checkpoints that could not be read; they are removed, the generation rose
-    uint64_t damaged_from, damaged_to; // their ids
+    uint64_t id; // 0: nothing to restore, the visitor was not called
+    unsigned
+        damaged_count; // newer checkpoints that were tried and could not be read; all newer ones are removed, the generation rose
+    uint64_t damaged_from, damaged_to; // the lowest and the highest id of those
     bool rebuilt; // the file was damaged: it has been replaced by a new one that holds this checkpoint alone
     uint64_t generation;
     uint64_t entries;
@@ -144,7 +148,8 @@ typedef struct leat_store_restored {
 } leat_store_restored;
 
 // The newest checkpoint at or below id (LEAT_STORE_LATEST) that is intact: verified whole before the visitor sees the first
-// entry. Newer ones are removed for good before that (their ids are not used again), damaged or not: this is recovery. After
+// entry. Where all retained ones are damaged, older ones are tried, as far as the log reaches and down to the anchor: the one before the last completed
+// cycle of compaction, which shares no value with the newest ones. Newer ones are removed for good before that (their ids are not used again), damaged or not: this is recovery. After
 // damage the file is not written to any more, but replaced by a new one with this checkpoint (none intact: it is set aside, and
 // ledger and generation go on in a new one). A visitor's failure ends it and is returned.
 LEAT_MUST_CHECK leat_code leat_store_restore(leat_store *store, uint64_t id, const leat_store_visitor *visitor,

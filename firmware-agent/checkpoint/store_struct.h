@@ -9,7 +9,7 @@
 
 enum {
     LEAT_STORE_PATH = 512,
-    LEAT_STORE_IMAGES = LEAT_STORE_RETAINED_MAX + 4,
+    LEAT_STORE_IMAGES = LEAT_STORE_RETAINED_MAX + 6,
     LEAT_STORE_MANIFEST_OWN = 0,
     LEAT_STORE_MANIFEST_USER = 1
 };
@@ -53,8 +53,8 @@ struct leat_store {
     unsigned retained_count;
     int64_t floor_ms;
     uint64_t oldest_id;           // checkpoints below are not retained any more, whatever is still there of them
-    bool finished, marks_changed; // agent, finished, floor, generation, next, oldest
-    bool tainted; // readable, but its pages are not in order: replaced by restore before anything is written
+    bool finished, marks_changed; // agent, finished, floor, generation, next, oldest, anchor
+    bool tainted; // its pages are not in order, or not all can be read: replaced by restore before anything is written
 
     store_group *groups; // LEAT_STORE_GROUPS
     store_operator *operators;
@@ -65,6 +65,9 @@ struct leat_store {
 
     uint64_t log_bytes, base_bytes; // as pages of LMDB
     uint64_t compact_until;         // a cycle runs until every group has an image newer than this; 0: none runs
+    // The checkpoint before the last cycle that was completed: nothing that it stands on is shared with the newest ones. 0: none.
+    uint64_t anchor_id;
+    uint64_t since_bytes, since_at_begin; // of the log above the anchor; what it was when the cycle began
     bool planned;
     bool plan[LEAT_STORE_GROUPS];
     unsigned plan_count;
@@ -73,7 +76,9 @@ struct leat_store {
 
 void leat_store_check(const leat_store *store); // the thread
 void leat_store_path(const leat_store *store, const char *name, char out_path[LEAT_STORE_PATH]);
-uint64_t leat_store_map_bytes(const leat_store_options *options);
+uint64_t leat_store_map_bytes(const leat_store_options *options); // as the map begins
+// After a commit that hit the end of the map: a larger one, within map_bytes. LEAT_E_LIMIT when there cannot be one.
+LEAT_MUST_CHECK leat_code leat_store_enlarge(leat_store *store, leat_error *out_error);
 
 // meta.c: rows of the table `meta`. Loading tells LEAT_E_CORRUPT when a row is damaged without which the rest means nothing.
 LEAT_MUST_CHECK leat_code leat_meta_load(leat_store *store, MDB_txn *txn, leat_error *out_error);

@@ -16,7 +16,7 @@ static void print_diagnostics(leat_gateway *gateway, const leat_diagnostics *dia
     leat_writer_fini(&text);
 }
 
-static int compile(leat_gateway *gateway, const char *path, const char *const *overrides)
+static int compile(leat_gateway *gateway, const char *path, const char *const *overrides, bool secrets)
 {
     leat_error error = {0};
     leat_diagnostics diagnostics;
@@ -24,7 +24,8 @@ static int compile(leat_gateway *gateway, const char *path, const char *const *o
                                     .drivers = leat_driver_catalog_get(),
                                     .functions = &gateway->functions.catalog,
                                     .overrides = overrides,
-                                    .variable = leat_environment_get};
+                                    .variable = leat_environment_get,
+                                    .secrets_unread = !secrets};
     leat_diagnostics_init(&diagnostics, gateway->env);
     leat_code code = leat_compile_file(&options, path, &gateway->plan, &diagnostics, &error);
     print_diagnostics(gateway, &diagnostics);
@@ -40,7 +41,7 @@ static int compile(leat_gateway *gateway, const char *path, const char *const *o
     return code == LEAT_E_NOT_FOUND || code == LEAT_E_PERMISSION ? EX_NOINPUT : EX_CONFIG;
 }
 
-int leat_gateway_open(leat_gateway *gateway, const char *path, const char *const *overrides)
+int leat_gateway_open(leat_gateway *gateway, const char *path, const char *const *overrides, bool secrets)
 {
     leat_error error = {0};
     memset(gateway, 0, sizeof *gateway);
@@ -49,7 +50,7 @@ int leat_gateway_open(leat_gateway *gateway, const char *path, const char *const
         fprintf(stderr, "leat: %s\n", error.message);
         return EX_SOFTWARE;
     }
-    return compile(gateway, path, overrides);
+    return compile(gateway, path, overrides, secrets);
 }
 
 void leat_gateway_close(leat_gateway *gateway)

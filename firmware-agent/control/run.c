@@ -1,10 +1,12 @@
 #include "firmware-agent/control/run.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
+#include <stdio.h>
 #include <sysexits.h>
 
 #include "firmware-agent/agent.h"
+#include "firmware-agent/control/drops.h"
+#include "firmware-agent/control/json_writer.h"
 #include "firmware-agent/control/socket.h"
 #include "firmware-agent/platform/notify.h"
 #include "firmware-agent/platform/say.h"
@@ -84,11 +86,32 @@ static void stop_watchdog(watchdog *dog)
 
 // ---- a run
 
-static void stop_agent(void *agent)
+// The agent of the moment: after a savepoint that could not be written another one takes the place of the first.
+typedef struct present {
+    pthread_mutex_t lock;
+    leat_agent *agent; // NULL: between two
+    bool stop;
+} present;
+
+static void stop_present(void *context)
 {
+    present *now = context;
     leat_say(LEAT_LEVEL_INFO, "stopping");
     leat_notify("STOPPING=1");
-    leat_agent_stop(agent);
+    pthread_mutex_lock(&now->lock);
+    now->stop = true;
+    if (now->agent)
+        leat_agent_stop(now->agent);
+    pthread_mutex_unlock(&now->lock);
+}
+
+static void set_present(present *now, leat_agent *agent)
+{
+    pthread_mutex_lock(&now->lock);
+    now->agent = agent;
+    if (agent && now->stop)
+        leat_agent_stop(agent);
+    pthread_mutex_unlock(&now->lock);
 }
 
 static int exit_code(leat_agent_end end, const leat_error *error)
@@ -104,6 +127,7 @@ static int exit_code(leat_agent_end end, const leat_error *error)
         leat_say(LEAT_LEVEL_WARNING,
                  "results wait in the outbox: a receiver could not be reached; the next run delivers them");
         return EX_TEMPFAIL;
+    case LEAT_END_NOT_SAVED:
     case LEAT_END_FAILED:
         break;
     }
@@ -111,9 +135,14 @@ static int exit_code(leat_agent_end end, const leat_error *error)
     return EX_TEMPFAIL;
 }
 
-static int create_failed(const leat_error *error)
+static int create_failed(const leat_error *error, const leat_agent_start *start)
 {
     leat_say_error(LEAT_LEVEL_ERROR, "cannot start", error);
+    bool savepoint = error->code == LEAT_E_INVALID || error->code == LEAT_E_CORRUPT ||
+                     error->code == LEAT_E_UNSUPPORTED || error->code == LEAT_E_NOT_FOUND ||
+                     error->code == LEAT_E_EXISTS;
+    if (start && start->savepoint && savepoint)
+        return EX_DATAERR;
     if (error->code == LEAT_E_CONFLICT)
         return EX_UNAVAILABLE;
     bool directory = error->code == LEAT_E_IO || error->code == LEAT_E_PERMISSION || error->code == LEAT_E_NO_SPACE ||
@@ -121,7 +150,28 @@ static int create_failed(const leat_error *error)
     return directory ? EX_CANTCREAT : EX_CONFIG;
 }
 
-static int run_agent(leat_gateway *gateway, leat_agent *agent)
+// What those hear who asked for the stop.
+static void answer_stop(leat_socket *server, const leat_agent *agent, leat_writer *out)
+{
+    leat_error why = {0};
+    leat_json_writer json = {.out = out};
+    const char *savepoint = leat_agent_savepoint(agent, &why);
+    leat_json_open(&json, NULL, '{');
+    if (why.code != LEAT_OK) {
+        char text[sizeof why.place + sizeof why.message + 2];
+        snprintf(text, sizeof text, "%s%s%s", why.place, why.place[0] ? ": " : "", why.message);
+        leat_json_string(&json, "error", text);
+    } else {
+        leat_json_bool(&json, "stopped", true);
+        if (savepoint)
+            leat_json_string(&json, "savepoint", savepoint);
+    }
+    leat_json_close(&json, '}');
+    leat_write_text(out, "\n");
+    leat_socket_stop(server, leat_writer_slice(out));
+}
+
+static leat_agent_end run_agent(leat_gateway *gateway, leat_agent *agent, leat_error *out_error)
 {
     leat_error error = {0};
     leat_arena arena;
@@ -131,28 +181,42 @@ static int run_agent(leat_gateway *gateway, leat_agent *agent)
     // Without its socket the agent still does its work.
     if (leat_socket_start(gateway->env, agent, leat_gateway_socket(gateway, &arena), &server, &error) != LEAT_OK)
         leat_say_error(LEAT_LEVEL_WARNING, "no status socket", &error);
-    if (leat_signals_start(stop_agent, agent, &error) != LEAT_OK)
-        leat_say_error(LEAT_LEVEL_WARNING, "signals", &error);
     start_watchdog(&dog, agent, gateway->plan);
     leat_notify("READY=1");
     leat_say(LEAT_LEVEL_INFO, "%s runs: %u sources, %u rules, %u sinks", gateway->plan->agent->name,
              gateway->plan->source_count, gateway->plan->rule_count, gateway->plan->sink_count);
-    leat_agent_end end = leat_agent_run(agent, &error);
+    leat_agent_end end = leat_agent_run(agent, out_error);
     stop_watchdog(&dog);
-    leat_socket_stop(server);
+    if (end == LEAT_END_FINISHED || end == LEAT_END_UNDELIVERED)
+        leat_drops_say(agent);
+    leat_writer answer;
+    leat_writer_init(&answer, gateway->env, 65536);
+    answer_stop(server, agent, &answer);
+    leat_writer_fini(&answer);
     leat_arena_fini(&arena);
-    return exit_code(end, &error);
+    return end;
 }
 
-int leat_run(leat_gateway *gateway)
+int leat_run(leat_gateway *gateway, const leat_agent_start *start)
 {
     leat_error error = {0};
-    leat_agent *agent;
+    static present now = {.lock = PTHREAD_MUTEX_INITIALIZER}; // the signals' thread outlives this call
     leat_say_level((leat_level)gateway->plan->agent->log_level);
     leat_signals_block();
-    if (leat_agent_create(gateway->env, gateway->plan, &agent, &error) != LEAT_OK)
-        return create_failed(&error);
-    int code = run_agent(gateway, agent);
-    leat_agent_destroy(agent);
-    return code;
+    bool first = true;
+    for (;;) {
+        leat_agent *agent;
+        if (leat_agent_create(gateway->env, gateway->plan, first ? start : NULL, &agent, &error) != LEAT_OK)
+            return create_failed(&error, first ? start : NULL);
+        set_present(&now, agent);
+        if (first && leat_signals_start(stop_present, &now, &error) != LEAT_OK)
+            leat_say_error(LEAT_LEVEL_WARNING, "signals", &error);
+        first = false;
+        leat_agent_end end = run_agent(gateway, agent, &error);
+        set_present(&now, NULL);
+        leat_agent_destroy(agent);
+        if (end != LEAT_END_NOT_SAVED)
+            return exit_code(end, &error);
+        leat_say(LEAT_LEVEL_WARNING, "goes on without a savepoint");
+    }
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@
 
 #include "firmware-agent/control/json_writer.h"
 #include "firmware-agent/control/status.h"
+#include "firmware-agent/platform/notify.h"
+#include "firmware-agent/platform/say.h"
 
 enum {
     CALLERS_MAX = 8,
@@ -24,6 +27,7 @@ typedef struct caller {
     int descriptor; // -1: free
     char request[REQUEST_MAX];
     size_t size;
+    bool waits; // for the end of a stop
 } caller;
 
 struct leat_socket {
@@ -62,8 +66,77 @@ static bool asks_for(const char *request, const char *command)
     return *colon == '"' && strncmp(colon + 1, command, size) == 0 && colon[1 + size] == '"';
 }
 
-static void answer(leat_socket *server, const char *request, leat_writer *out)
+// The four digits behind \u; only ASCII is written so by the commands.
+static bool read_escape(const char *digits, char *out_byte)
 {
+    char text[5] = {0}, *end;
+    memcpy(text, digits, strnlen(digits, 4));
+    unsigned long code = strtoul(text, &end, 16);
+    *out_byte = (char)code;
+    return end == text + 4 && code < 0x80;
+}
+
+// The text of a member, its escapes undone; false when there is none or it does not fit.
+static bool member_text(const char *request, const char *name, char *out_text, size_t room)
+{
+    char key[32];
+    snprintf(key, sizeof key, "\"%s\"", name);
+    const char *at = strstr(request, key);
+    at = at ? at + strlen(key) : "";
+    at += strspn(at, " :");
+    if (*at++ != '"')
+        return false;
+    size_t size = 0;
+    for (; *at && *at != '"' && size + 1 < room; at++) {
+        if (*at != '\\')
+            out_text[size++] = *at;
+        else if (*++at != 'u')
+            out_text[size++] = *at == 'n' ? '\n' : *at == 't' ? '\t' : *at;
+        else if (read_escape(at + 1, &out_text[size]))
+            size++, at += 4;
+        else
+            return false;
+    }
+    out_text[size] = 0;
+    return *at == '"';
+}
+
+static void answer_error(leat_writer *out, const leat_error *error)
+{
+    char text[sizeof error->place + sizeof error->message + 2];
+    leat_json_writer json = {.out = out};
+    snprintf(text, sizeof text, "%s%s%s", error->place, error->place[0] ? ": " : "", error->message);
+    leat_json_open(&json, NULL, '{');
+    leat_json_string(&json, "error", text);
+    leat_json_close(&json, '}');
+}
+
+// Answered by leat_socket_stop, unless it fails here.
+static void begin_stop(leat_socket *server, caller *from, leat_writer *out)
+{
+    char directory[REQUEST_MAX];
+    leat_error error = {0};
+    if (!strstr(from->request, "\"savepoint\"")) {
+        from->waits = true;
+        leat_say(LEAT_LEVEL_INFO, "stopping");
+        leat_notify("STOPPING=1"); // with a savepoint it is not yet sure
+        leat_agent_stop(server->agent);
+        return;
+    }
+    leat_code code = LEAT_OK;
+    if (!member_text(from->request, "savepoint", directory, sizeof directory) || directory[0] != '/')
+        code = leat_error_set(&error, LEAT_E_INVALID, "savepoint: expected the absolute path of a directory");
+    from->waits = true; // before the stop can be over
+    if (code == LEAT_OK)
+        code = leat_agent_stop_with_savepoint(server->agent, directory, &error);
+    from->waits = code == LEAT_OK;
+    if (code != LEAT_OK)
+        answer_error(out, &error);
+}
+
+static void answer(leat_socket *server, caller *from, leat_writer *out)
+{
+    const char *request = from->request;
     if (asks_for(request, "status")) {
         leat_status_write(server->agent, out);
     } else if (asks_for(request, "status_text")) {
@@ -76,8 +149,9 @@ static void answer(leat_socket *server, const char *request, leat_writer *out)
         leat_json_close(&json, '}');
         leat_writer_fini(&text);
     } else if (asks_for(request, "stop")) {
-        leat_agent_stop(server->agent);
-        leat_write_text(out, "{\"stopping\":true}");
+        begin_stop(server, from, out);
+        if (from->waits)
+            return;
     } else {
         leat_write_text(out, "{\"error\":\"unknown command; known are status and stop\"}");
     }
@@ -118,7 +192,7 @@ static void serve(leat_socket *server, caller *from)
         *end = 0;
     leat_writer out;
     leat_writer_init(&out, server->env, ANSWER_MAX);
-    answer(server, from->request, &out);
+    answer(server, from, &out);
     send_all(from->descriptor, leat_writer_slice(&out));
     leat_writer_fini(&out);
     from->size = 0;
@@ -145,6 +219,7 @@ static void accept_caller(leat_socket *server)
             continue;
         server->callers[i].descriptor = descriptor;
         server->callers[i].size = 0;
+        server->callers[i].waits = false;
         return;
     }
     close(descriptor);
@@ -220,16 +295,26 @@ leat_code leat_socket_start(leat_env *env, leat_agent *agent, const char *path, 
     return LEAT_OK;
 }
 
-void leat_socket_stop(leat_socket *server)
+// Left open on purpose: the process's end closes it, and tells the caller that the state directory is free.
+static void answer_last(caller *waiting, leat_slice text)
+{
+    send_all(waiting->descriptor, text);
+    waiting->descriptor = -1;
+}
+
+void leat_socket_stop(leat_socket *server, leat_slice text)
 {
     if (!server)
         return;
     ssize_t written = write(server->wake[1], "x", 1);
     (void)written;
     pthread_join(server->thread, NULL);
-    for (int i = 0; i < CALLERS_MAX; i++)
-        if (server->callers[i].descriptor >= 0)
+    for (int i = 0; i < CALLERS_MAX; i++) {
+        if (server->callers[i].descriptor >= 0 && server->callers[i].waits)
+            answer_last(&server->callers[i], text);
+        else if (server->callers[i].descriptor >= 0)
             drop_caller(&server->callers[i]);
+    }
     close(server->listener);
     close(server->wake[0]);
     close(server->wake[1]);
@@ -239,35 +324,46 @@ void leat_socket_stop(leat_socket *server)
 
 // ---- the caller's side
 
-leat_code leat_socket_ask(const char *path, const char *request, leat_arena *arena, char **out_answer,
-                          leat_error *out_error)
+static leat_code call(const char *path, int64_t patience_ms, int *out_descriptor, leat_error *out_error)
 {
     struct sockaddr_un address;
     leat_code code = address_of(path, &address, out_error);
     if (code != LEAT_OK)
         return code;
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval patience = {.tv_sec = ANSWER_WAIT_MS / 1000};
+    struct timeval patience = {.tv_sec = patience_ms / 1000}; // 0: for ever
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
-        int reason = errno;
-        if (descriptor >= 0)
-            close(descriptor);
-        if (reason == ENOENT || reason == ECONNREFUSED)
-            return leat_error_at(out_error, LEAT_E_CLOSED, path, "no agent is running here");
-        return leat_error_errno(out_error, reason, "%s", path);
+    if (descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0) {
+        *out_descriptor = descriptor;
+        return LEAT_OK;
     }
-    send_all(descriptor, leat_slice_text(request));
-    char *answer_text = leat_arena_alloc(arena, ANSWER_MAX);
+    int reason = errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    if (reason == ENOENT || reason == ECONNREFUSED)
+        return leat_error_at(out_error, LEAT_E_CLOSED, path, "no agent is running here");
+    return leat_error_errno(out_error, reason, "%s", path);
+}
+
+leat_code leat_socket_ask(const char *path, leat_slice request, bool to_the_end, leat_arena *arena, char **out_answer,
+                          leat_error *out_error)
+{
+    int descriptor = -1;
+    leat_code code = call(path, to_the_end ? 0 : ANSWER_WAIT_MS, &descriptor, out_error);
+    if (code != LEAT_OK)
+        return code;
+    send_all(descriptor, request);
+    char *text = leat_arena_alloc(arena, ANSWER_MAX);
     size_t size = 0;
     ssize_t part;
-    while (size < ANSWER_MAX - 1 && (part = read(descriptor, answer_text + size, ANSWER_MAX - 1 - size)) > 0) {
+    while (size < ANSWER_MAX - 1 && (part = read(descriptor, text + size, ANSWER_MAX - 1 - size)) > 0) {
         size += (size_t)part;
-        if (answer_text[size - 1] == '\n')
+        // The agent goes on after an error, and the connection with it.
+        if (text[size - 1] == '\n' && (!to_the_end || strncmp(text, "{\"error\"", 8) == 0))
             break;
     }
     close(descriptor);
-    answer_text[size] = 0;
-    *out_answer = answer_text;
+    text[size] = 0;
+    *out_answer = text;
     return size > 0 ? LEAT_OK : leat_error_at(out_error, LEAT_E_TIMEOUT, path, "the agent does not answer");
 }

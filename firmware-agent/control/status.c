@@ -75,6 +75,7 @@ static void write_sources(leat_json_writer *json, const leat_agent *agent)
             leat_flow_measure(leat_agent_flow(agent), node, &figures);
             write_flow_figures(json, agent, &figures);
             leat_json_bool(json, "idle", figures.idle);
+            leat_json_unsigned(json, "future_rows", figures.future_rows);
         }
         write_feed(json, agent, i);
         leat_json_close(json, '}');
@@ -242,6 +243,8 @@ void leat_status_write(leat_agent *agent, leat_writer *out)
     leat_json_number(&json, "now", leat_agent_now_ms(agent));
     leat_json_number(&json, "uptime_ms", leat_agent_now_ms(agent) - figures.started_ms);
     leat_json_unsigned(&json, "memory_bytes", figures.memory_bytes);
+    leat_json_bool(&json, "held", figures.held);
+    leat_json_string(&json, "stalled", figures.stalled);
     write_sources(&json, agent);
     write_rules(&json, agent);
     write_sinks(&json, agent);

@@ -65,6 +65,9 @@ static void print_sources(const leat_agent *agent, leat_writer *out)
         leat_write_format(out, "%-20s %-9s %12llu %10s %-14s", plan->sources[i].name, plan->sources[i].driver->name,
                           (unsigned long long)flow.rows_in, print_lag(agent, flow.watermark_ms, lag), state);
         print_drops(leat_feed_drops((leat_feed *)leat_agent_feed(agent, i)), out);
+        if (flow.future_rows > 0)
+            leat_write_format(out, "    %llu rows from the future: the watermark does not follow them\n",
+                              (unsigned long long)flow.future_rows);
         if (feed.noted && !feed.connected && feed.note[0])
             leat_write_format(out, "    %s\n", feed.note);
     }
@@ -165,6 +168,10 @@ void leat_status_print(leat_agent *agent, leat_writer *out)
     leat_agent_measure(agent, &figures);
     leat_duration_print(leat_agent_now_ms(agent) - figures.started_ms, uptime);
     leat_write_format(out, "%s, up %s\n\n", leat_agent_plan(agent)->agent->name, uptime);
+    if (figures.stalled[0])
+        leat_write_format(out, "STALLED %s\n\n", figures.stalled);
+    else if (figures.held)
+        leat_write_format(out, "HELD  sources are not read: an outbox or the disk has no room\n\n");
     print_sources(agent, out);
     print_rules(agent, out);
     print_sinks(agent, out);

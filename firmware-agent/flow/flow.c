@@ -1,5 +1,6 @@
 #include "firmware-agent/flow/flow.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "firmware-agent/flow/task.h"
@@ -185,6 +186,7 @@ static void forget_watermarks(leat_flow *flow)
         leat_valve_init(&task->valve, &flow->arena, task->input_count);
         for (uint32_t i = 0; i < task->node_count; i++) {
             task->nodes[i].context.watermark_ms = LEAT_TIME_NONE;
+            task->nodes[i].context.watermarks_anew = true;
             atomic_store(&task->nodes[i].watermark_ms, LEAT_TIME_NONE);
             if (task->nodes[i].source)
                 leat_source_forget(&task->nodes[i]);
@@ -281,6 +283,14 @@ void leat_flow_barrier(leat_flow *flow, uint64_t id)
     wake_sources(flow);
 }
 
+void leat_flow_hold(leat_flow *flow, bool held)
+{
+    if (atomic_exchange(&flow->held, held) && !held)
+        wake_sources(flow);
+}
+
+void leat_flow_set_batch_bytes(leat_flow *flow, uint32_t batch_bytes) { atomic_store(&flow->batch_bytes, batch_bytes); }
+
 void leat_flow_end_sources(leat_flow *flow, bool drain)
 {
     atomic_store(&flow->drain, drain);
@@ -291,6 +301,42 @@ void leat_flow_end_sources(leat_flow *flow, bool drain)
 void leat_flow_stop(leat_flow *flow) { leat_workers_stop(flow); }
 
 // ---- figures
+
+uint64_t leat_flow_steps(const leat_flow *flow) { return leat_workers_steps(flow); }
+
+// "source/s waits for sink/out, which takes nothing"
+static int print_wait(const leat_task *task, char *text, size_t size)
+{
+    const char *uid = task->nodes[0].plan->uid, *waits_for = atomic_load(&task->waits_for);
+    if (!waits_for)
+        return snprintf(
+            text, size,
+            atomic_load(&task->state) == TASK_RESTING ? "%s waits for its inputs; " : "%s is within a step; ", uid);
+    const leat_flow_node *last = &task->nodes[task->node_count - 1];
+    if (last->plan->uid == waits_for || strcmp(uid, waits_for) == 0)
+        return snprintf(text, size, "%s: its outbox takes nothing; ", waits_for);
+    return snprintf(text, size, "%s waits for %s, which takes nothing; ", uid, waits_for);
+}
+
+void leat_flow_waits(const leat_flow *flow, char *out_text, size_t size)
+{
+    uint64_t barrier = atomic_load(&flow->barrier_request);
+    size_t used = 0;
+    snprintf(out_text, size, "every task has let it pass");
+    // Those that know what they wait for first: the others wait for them.
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t t = 0; t < flow->task_count && used < size; t++) {
+            const leat_task *task = &flow->tasks[t];
+            bool knows = atomic_load(&task->waits_for) != NULL;
+            if (atomic_load(&task->barrier_done) >= barrier || knows != (round == 0))
+                continue;
+            int printed = print_wait(task, out_text + used, size - used);
+            used += printed > 0 ? (size_t)printed : 0;
+        }
+    }
+    if (used >= 2 && used < size)
+        out_text[used - 2] = 0;
+}
 
 void leat_flow_measure(const leat_flow *flow, uint32_t node, leat_flow_figures *out_figures)
 {
@@ -313,6 +359,8 @@ void leat_flow_measure(const leat_flow *flow, uint32_t node, leat_flow_figures *
         if (holder && !out_figures->holder)
             out_figures->holder = holder;
         out_figures->idle |= instance->source && leat_source_is_idle(instance);
+        if (instance->source)
+            out_figures->future_rows += leat_source_future_rows(instance);
     }
 }
 

@@ -53,7 +53,11 @@ struct leat_flow_ports {
     // Called at a barrier, between two arrivals: remember the position for checkpoint `id`.
     void (*source_cut)(leat_flow_ports *ports, uint32_t source, uint64_t id);
     leat_drops *(*source_drops)(leat_flow_ports *ports, uint32_t source);
+    // What the task has to say of its source, for logs and the status. Optional.
+    void (*source_note)(leat_flow_ports *ports, uint32_t source, bool good, const char *text);
     leat_drops *(*rule_drops)(leat_flow_ports *ports, uint32_t rule);
+    // Rows of the rule that a task has dropped between the last barrier and this one: with the state at the barrier, neither more nor less. Optional.
+    void (*rule_drops_cut)(leat_flow_ports *ports, uint32_t rule, leat_drop_cause cause, uint64_t count);
     // -- sinks. LEAT_AGAIN: outbox full, try the same result again later.
     leat_code (*result)(leat_flow_ports *ports, const leat_flow_result *result, leat_error *out_error);
     // The sink's task has seen barrier `id`: everything handed over so far belongs to it.
@@ -89,6 +93,10 @@ void leat_flow_wake_source(leat_flow *flow, uint32_t source); // there may be so
 void leat_flow_wake_sink(leat_flow *flow, uint32_t sink);     // the outbox has room again
 // Lets barrier `id` enter at every source task, at its next step. One at a time: the next after cut_done.
 void leat_flow_barrier(leat_flow *flow, uint64_t id);
+// While held, sources read no arrivals; barriers, timers and what is under way go on. batch_bytes: payload that a source reads at most between two looks
+// at this (0: as much as a batch has rows), so that little is under way when it comes. Any thread.
+void leat_flow_hold(leat_flow *flow, bool held);
+void leat_flow_set_batch_bytes(leat_flow *flow, uint32_t batch_bytes);
 // Sources end: no further arrivals are read. drain: MAX watermark is sent and everything fires; else the stream just stops.
 void leat_flow_end_sources(leat_flow *flow, bool drain);
 void leat_flow_stop(leat_flow *flow); // workers stop at their next step; joins them
@@ -102,12 +110,17 @@ typedef struct leat_flow_figures {
     uint64_t state_bytes, state_keys;
     uint32_t ring_fill_percent; // fullest input ring
     uint64_t busy_ns;
+    uint64_t future_rows; // sources: from further in the future than the guard allows; the watermark did not follow them
     const char *holder; // whose watermark holds the minimum back; NULL
 } leat_flow_figures;
 void leat_flow_measure(const leat_flow *flow, uint32_t node, leat_flow_figures *out_figures); // summed over instances
 uint32_t leat_flow_task_count(const leat_flow *flow);
 // One line for explain and status: "task 2 (x2): window_time line_minutes/window_time-1 -> project ...".
 void leat_flow_task_print(const leat_flow *flow, uint32_t task, leat_writer *out);
+// Steps of all workers so far. Unchanged over some seconds, with a barrier under way: the flow does not move.
+uint64_t leat_flow_steps(const leat_flow *flow);
+// What waits for what: the tasks that the barrier under way has not passed, and why. Cut off where it does not fit.
+void leat_flow_waits(const leat_flow *flow, char *out_text, size_t size);
 // Heartbeat of the workers for the watchdog: the lowest count of steps over the workers that are within one. The same value twice,
 // some seconds apart, means a step that does not return; UINT64_MAX: all rest.
 uint64_t leat_flow_heartbeat(const leat_flow *flow);

@@ -4,8 +4,6 @@
 #include "firmware-agent/flow/task.h"
 #include "operators/base/hash.h"
 
-enum { POOL_BYTES = 32 << 20 }; // of batches that one task has made and nobody has given back yet
-
 typedef struct build {
     leat_flow *flow;
     const leat_plan *plan;
@@ -86,7 +84,7 @@ static leat_code make_task(build *b, uint32_t root, uint32_t instance, leat_erro
     task->node_count = b->chained[root];
     task->nodes = leat_arena_array(&flow->arena, leat_flow_node, task->node_count);
     atomic_init(&task->wake_ms, INT64_MAX);
-    return leat_batch_pool_create(flow->setup.env, POOL_BYTES, &task->pool, out_error);
+    return leat_batch_pool_create(flow->setup.env, LEAT_TASK_POOL_BYTES, &task->pool, out_error);
 }
 
 static void emit(leat_operator_context *context, unsigned output, leat_batch *batch)
@@ -124,7 +122,8 @@ static void make_context(leat_flow_node *node)
     if (plan->kind != LEAT_NODE_OPERATOR)
         return;
     node->context.budget = &flow->budgets[plan->rule];
-    node->context.drops = flow->setup.ports->rule_drops(flow->setup.ports, plan->rule);
+    node->drops.total = flow->setup.ports->rule_drops(flow->setup.ports, plan->rule);
+    node->context.drops = &node->drops;
 }
 
 static void make_node(build *b, uint32_t index, uint32_t instance)

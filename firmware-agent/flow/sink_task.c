@@ -19,6 +19,7 @@ typedef struct sink_input {
     uint64_t uid_hash;
     uint64_t last_cause; // rows of one cause follow each other: their ordinal tells them apart
     uint64_t ordinal;
+    uint64_t too_large; // results dropped since the last barrier
 } sink_input;
 
 typedef struct held_batch {
@@ -63,8 +64,11 @@ static leat_code open_encoder(leat_flow *flow, const leat_plan_sink *plan, const
     if (!ops || !ops->encode)
         return leat_error_set(out_error, LEAT_E_UNSUPPORTED, "sink '%s': format '%s' cannot write", plan->name,
                               plan->format ? plan->format->name : "json");
-    input->format_setup = (leat_format_setup){
-        .env = flow->setup.env, .arena = &flow->arena, .settings = plan->format_settings, .schema = from->schema};
+    input->format_setup = (leat_format_setup){.env = flow->setup.env,
+                                              .arena = &flow->arena,
+                                              .settings = plan->format_settings,
+                                              .schema = from->schema,
+                                              .changelog_field = plan->changelog_field};
     input->format = leat_arena_calloc(&flow->arena, ops->instance_size);
     input->format->ops = ops;
     input->format->setup = &input->format_setup;
@@ -129,9 +133,22 @@ void leat_sink_state_destroy(leat_flow_node *node)
 
 // ---- sequence in checkpoints: version, sequence
 
+static void cut_drops(leat_sink_state *state)
+{
+    leat_flow *flow = state->node->task->flow;
+    leat_flow_ports *ports = flow->setup.ports;
+    for (uint32_t i = 0; i < state->plan->input_count; i++) {
+        uint32_t rule = state->plan->inputs[i].rule;
+        if (state->inputs[i].too_large && ports->rule_drops_cut && rule < flow->setup.plan->rule_count)
+            ports->rule_drops_cut(ports, rule, LEAT_DROP_TOO_LARGE, state->inputs[i].too_large);
+        state->inputs[i].too_large = 0;
+    }
+}
+
 void leat_sink_snapshot(leat_flow_node *node, leat_snapshot *snapshot)
 {
     leat_sink_state *state = node->sink;
+    cut_drops(state);
     uint8_t bytes[9] = {1};
     if (state->sequence == state->sequence_saved && !snapshot->whole[LEAT_GROUP_OPERATOR])
         return;
@@ -190,6 +207,7 @@ static bool hand_over(leat_sink_state *state, uint32_t index, const leat_batch *
     if (state->topic.failed || state->payload.failed) {
         const leat_plan_sink_input *from = &state->plan->inputs[index];
         const leat_plan *plan = node->task->flow->setup.plan;
+        input->too_large++;
         leat_drops_add(from->rule < plan->rule_count ? ports->rule_drops(ports, from->rule)
                                                      : ports->source_drops(ports, plan->nodes[from->node].index),
                        LEAT_DROP_TOO_LARGE, 1);

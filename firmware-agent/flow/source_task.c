@@ -1,7 +1,9 @@
 // A source's task: arrivals to batches with event time, causes and watermarks.
+#include <stdio.h>
 #include <string.h>
 
 #include "drivers/format.h"
+#include "drivers/format/topic.h"
 #include "firmware-agent/flow/source_ids.h"
 #include "firmware-agent/flow/task.h"
 #include "operators/core/cause.h"
@@ -33,15 +35,22 @@ struct leat_source_state {
     size_t offset;         // into its payload
     uint32_t *row_offsets; // all 0 between two batches
     uint32_t room;         // rows that the next batch has place for
+    uint32_t room_max;     // falls when many rules make too much of a full batch
     leat_batch *rejected;  // rows for SOURCE.rejected; NULL: nobody reads it or none yet
     bool rejected_used;
-    int64_t rejected_ms; // watermark of SOURCE.rejected, which follows arrival
-    _Atomic bool idle;   // written by the task, read by anyone
+    int64_t rejected_ms;          // watermark of SOURCE.rejected, which follows arrival
+    _Atomic bool idle;            // written by the task, read by anyone
+    _Atomic uint64_t future_rows; // the same
     bool quiet;
     bool ending, to_the_end; // no further arrivals; what is left is to say so
     bool announce;           // restored: says once more where it stands
     bool moved;              // something came since the last snapshot
-    int64_t quiet_since_ms;  // processing time since which nothing came
+    bool unkept;             // see leat_snapshot_mark_due
+    uint64_t misfits;        // rows of a table that did not fit, since its reading began
+    leat_topic_columns topic;
+    bool waits; // its watermark stays back at first: see leat_plan_watermark
+    int64_t waits_until_ms;
+    int64_t quiet_since_ms; // processing time since which nothing came
     int64_t wake_ms;
 };
 
@@ -82,6 +91,7 @@ static void reject(leat_decode_target *target, leat_drop_cause cause, leat_slice
 {
     leat_source_state *state = (leat_source_state *)target;
     leat_drops_add(state->drops, cause, 1);
+    state->misfits++;
     if (state->rejected_used)
         keep_rejected(state, cause, payload, offset, column, reason);
 }
@@ -118,10 +128,11 @@ static leat_code open_format(leat_source_state *state, leat_error *out_error)
                                               .settings = state->plan->format_settings,
                                               .fields = state->plan->fields,
                                               .field_count = state->plan->field_count,
-                                              .schema = state->plan->schema};
+                                              .schema = state->plan->decoded};
     state->format = leat_arena_calloc(&flow->arena, ops->instance_size);
     state->format->ops = ops;
     state->format->setup = &state->format_setup;
+    leat_topic_columns_init(&state->topic, &state->format_setup);
     leat_code code = ops->open(state->format, &state->format_setup, out_error);
     if (code != LEAT_OK)
         state->format = NULL; // close is for what was opened
@@ -143,6 +154,7 @@ leat_code leat_source_state_create(leat_flow_node *node, leat_error *out_error)
     state->rejected_ms = LEAT_TIME_NONE;
     state->wake_ms = INT64_MAX;
     state->room = ROOM_MIN;
+    state->room_max = LEAT_BATCH_ROWS;
     leat_generator_init(&state->generator, &state->plan->watermark);
     leat_eval_init(&state->eval, flow->setup.env);
     leat_source_ids_init(&state->ids, flow->setup.env, flow->setup.plan,
@@ -170,6 +182,11 @@ bool leat_source_is_idle(const leat_flow_node *node)
     return atomic_load_explicit(&node->source->idle, memory_order_relaxed);
 }
 
+uint64_t leat_source_future_rows(const leat_flow_node *node)
+{
+    return atomic_load_explicit(&node->source->future_rows, memory_order_relaxed);
+}
+
 int64_t leat_source_wake_ms(const leat_flow_node *node) { return node->source->wake_ms; }
 
 // ---- generator in checkpoints: version, idle, maximum, watermark
@@ -180,9 +197,9 @@ void leat_source_snapshot(leat_flow_node *node, leat_snapshot *snapshot)
     uint8_t bytes[18] = {1, state->idle};
     memcpy(bytes + 2, &state->generator.maximum_ms, 8);
     memcpy(bytes + 10, &state->generator.watermark_ms, 8);
-    if (state->moved || snapshot->whole[LEAT_GROUP_OPERATOR])
-        snapshot->put(snapshot, LEAT_FLOW_TABLE_GENERATOR, LEAT_GROUP_OPERATOR, leat_slice_of("g", 1),
-                      leat_slice_of((char *)bytes, sizeof bytes));
+    if (leat_snapshot_mark_due(snapshot, state->moved, &state->unkept) || snapshot->whole[LEAT_GROUP_OPERATOR])
+        leat_snapshot_put_mark(snapshot, LEAT_FLOW_TABLE_GENERATOR, LEAT_GROUP_OPERATOR, leat_slice_of("g", 1),
+                               leat_slice_of((char *)bytes, sizeof bytes));
     if (!snapshot->keep_marks)
         state->moved = false;
 }
@@ -234,9 +251,61 @@ static void fill_implicit(leat_source_state *state, leat_batch *batch, uint32_t 
     }
 }
 
+// ---- row kinds: a field of the payload that nobody behind the source sees
+
+enum { KIND_REJECTED = LEAT_DELETE + 1 };
+
+static uint8_t kind_of(const leat_source_state *state, const leat_column *column, uint32_t row)
+{
+    static const char *const kinds[] = {"+I", "-U", "+U", "-D"};
+    if (leat_column_is_null(column, row))
+        return LEAT_INSERT;
+    for (int kind = LEAT_INSERT; kind <= LEAT_DELETE; kind++)
+        if (leat_slice_is(column->text[row], kinds[kind]))
+            return kind == LEAT_UPDATE_BEFORE && state->plan->schema->changelog == LEAT_CHANGELOG_UPSERT
+                       ? KIND_REJECTED
+                       : (uint8_t)kind;
+    return KIND_REJECTED;
+}
+
+static void read_kinds(leat_source_state *state, leat_batch *batch, uint32_t first)
+{
+    const leat_plan_source *plan = state->plan;
+    const leat_column *column = &batch->columns[plan->kind_field];
+    char name[LEAT_NAME_SIZE];
+    for (uint32_t row = first; row < batch->count; row++) {
+        batch->row_kind[row] = kind_of(state, column, row);
+        if (batch->row_kind[row] != KIND_REJECTED)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)plan->fields[plan->kind_field].name.size,
+                 plan->fields[plan->kind_field].name.data);
+        reject(&state->target, LEAT_DROP_MISFIT, state->raw.payload, state->row_offsets[row], name,
+               plan->schema->changelog == LEAT_CHANGELOG_UPSERT ? "expected a row kind: +I, +U or -D"
+                                                                : "expected a row kind: +I, -U, +U or -D");
+    }
+}
+
+// The field of the row kind leaves the batch, and so do rows that have none.
+static void take_kinds(leat_source_state *state, leat_batch *batch)
+{
+    uint32_t at = (uint32_t)state->plan->kind_field, kept = 0;
+    uint16_t *selection = leat_arena_alloc(&batch->arena, batch->count * sizeof *selection + 1);
+    memmove(batch->columns + at, batch->columns + at + 1, (batch->schema->count - at - 1) * sizeof *batch->columns);
+    batch->schema = state->plan->schema;
+    for (uint32_t row = 0; row < batch->count; row++)
+        if (batch->row_kind[row] != KIND_REJECTED)
+            selection[kept++] = (uint16_t)row;
+    if (kept == batch->count)
+        return;
+    batch->selection = selection;
+    batch->selected = kept;
+}
+
 static void finish_rows(leat_source_state *state, leat_batch *batch, uint32_t first)
 {
     fill_implicit(state, batch, first);
+    if (state->plan->kind_field >= 0)
+        read_kinds(state, batch, first);
     for (uint32_t row = first; row < batch->count; row++) {
         batch->cause[row] = leat_cause_source(state->name_hash, state->raw.position + state->row_offsets[row], 0);
         batch->event_ms[row] = state->raw.arrival_ms;
@@ -246,13 +315,64 @@ static void finish_rows(leat_source_state *state, leat_batch *batch, uint32_t fi
         state->row_offsets[batch->count] = 0; // of a row that was begun and rejected
 }
 
+// ---- tables by key from a broker: an empty message takes the topic's row away
+
+static bool takes_away(const leat_source_state *state)
+{
+    return !state->raw.payload.size && state->raw.topic.size && state->format &&
+           state->plan->schema->changelog == LEAT_CHANGELOG_UPSERT;
+}
+
+static bool has_key(const leat_source_state *state, const leat_batch *batch, uint32_t row)
+{
+    const leat_schema *schema = state->plan->schema;
+    for (uint32_t k = 0; k < schema->key_count; k++) {
+        uint32_t field = schema->key_columns[k]; // of the key only fields stand before the row kind's
+        field += state->plan->kind_field >= 0 && field >= (uint32_t)state->plan->kind_field;
+        if (leat_column_is_null(&batch->columns[field], row))
+            return false;
+    }
+    return true;
+}
+
+static leat_code take_away(leat_source_state *state, leat_batch *batch)
+{
+    const leat_plan_source *plan = state->plan;
+    leat_value null = leat_value_null();
+    uint32_t row = batch->count;
+    for (uint32_t c = 0; c < batch->schema->count; c++)
+        leat_column_put(&batch->columns[c], row, &null);
+    leat_topic_columns_load(&state->topic, plan->fields, state->raw.topic, &batch->arena);
+    if (leat_topic_columns_fill(&state->topic, batch, row) || !has_key(state, batch, row)) {
+        reject(&state->target, LEAT_DROP_MISFIT, state->raw.topic, 0, NULL,
+               "an empty message takes the row of its topic away: expected the primary key in the topic");
+        return LEAT_OK;
+    }
+    leat_column *kind = &batch->columns[plan->kind_field];
+    kind->nulls[row] = 0;
+    kind->text[row] = leat_slice_of("-D", 2);
+    if (plan->event_time >= 0 && leat_column_is_null(&batch->columns[plan->event_time], row)) {
+        batch->columns[plan->event_time].nulls[row] = 0;
+        batch->columns[plan->event_time].i64[row] = state->raw.arrival_ms;
+    }
+    batch->count++;
+    return LEAT_OK;
+}
+
+static leat_code decode(leat_source_state *state, leat_batch *batch)
+{
+    if (state->decoder)
+        return state->decoder->ops->decode(state->decoder, &state->raw, &state->offset, &state->target);
+    if (takes_away(state))
+        return take_away(state, batch);
+    return state->format->ops->decode(state->format, &state->raw, &state->offset, &state->target);
+}
+
 static void decode_rows(leat_source_state *state, leat_batch *batch)
 {
     uint32_t first = batch->count;
     size_t before = state->offset;
-    leat_code code = state->decoder
-                         ? state->decoder->ops->decode(state->decoder, &state->raw, &state->offset, &state->target)
-                         : state->format->ops->decode(state->format, &state->raw, &state->offset, &state->target);
+    leat_code code = decode(state, batch);
     finish_rows(state, batch, first);
     bool stuck = state->offset == before && batch->count < state->target.capacity;
     if (code != LEAT_OK || stuck || state->offset >= state->raw.payload.size) {
@@ -264,9 +384,12 @@ static void decode_rows(leat_source_state *state, leat_batch *batch)
 static bool begin_batch(leat_source_state *state)
 {
     uint32_t most = state->node->task->flow->setup.batch_rows;
+    most = most < state->room_max ? most : state->room_max;
     state->target.capacity = state->room < most ? state->room : most;
     state->target.row_offsets = state->row_offsets;
-    state->target.batch = leat_batch_get_rows(state->node->task->pool, state->plan->schema, state->target.capacity);
+    state->target.batch = leat_batch_get_rows(state->node->task->pool, state->plan->decoded, state->target.capacity);
+    if (state->target.batch && state->plan->kind_field >= 0)
+        state->target.batch->row_kind = leat_arena_alloc(&state->target.batch->arena, state->target.capacity);
     return state->target.batch != NULL;
 }
 
@@ -281,17 +404,23 @@ static void learn_room(leat_source_state *state, uint32_t count)
 // Takes arrivals until the batch is full or nothing is there now. LEAT_E_LIMIT: no memory for a batch, the arrival is kept.
 static leat_code collect(leat_source_state *state, int64_t *out_wait_ms, leat_error *out_error)
 {
-    leat_flow_ports *ports = state->node->task->flow->setup.ports;
+    leat_flow *flow = state->node->task->flow;
+    leat_flow_ports *ports = flow->setup.ports;
+    uint32_t most = atomic_load_explicit(&flow->batch_bytes, memory_order_relaxed);
+    size_t bytes = 0;
     state->target.batch = NULL;
     while (!state->target.batch || state->target.batch->count < state->target.capacity) {
         if (!state->has_raw) {
             if (leat_task_barrier_waits(state->node->task))
                 return LEAT_OK; // it enters between two arrivals
+            if (most > 0 && bytes >= most)
+                return LEAT_OK;
             leat_code code = ports->source_next(ports, state->node->plan->index, &state->raw, out_wait_ms, out_error);
             if (code != LEAT_OK)
                 return code;
             state->has_raw = true;
             state->offset = 0;
+            bytes += state->raw.payload.size;
         }
         if (state->raw.flags & LEAT_RAW_CONTROL)
             return LEAT_OK;
@@ -309,12 +438,12 @@ static void drop_timeless(leat_source_state *state, leat_batch *batch, const lea
 {
     uint32_t kept = 0;
     uint16_t *selection = leat_arena_alloc(&batch->arena, batch->count * sizeof *selection);
-    for (uint32_t row = 0; row < batch->count; row++)
-        if (!leat_column_is_null(column, row))
-            selection[kept++] = (uint16_t)row;
-    if (kept == batch->count)
+    for (uint32_t i = 0; i < batch->selected; i++)
+        if (!leat_column_is_null(column, leat_batch_row(batch, i)))
+            selection[kept++] = (uint16_t)leat_batch_row(batch, i);
+    if (kept == batch->selected)
         return;
-    leat_drops_add(state->drops, LEAT_DROP_NULL_TIME, batch->count - kept);
+    leat_drops_add(state->drops, LEAT_DROP_NULL_TIME, batch->selected - kept);
     batch->selection = selection;
     batch->selected = kept;
 }
@@ -372,7 +501,8 @@ static void assign_watermarks(leat_source_state *state, leat_batch *batch)
     }
     while (next < batch->count)
         watermark[next++] = current;
-    if (current == before)
+    atomic_store_explicit(&state->future_rows, generator->from_future, memory_order_relaxed);
+    if (current == before || state->waits)
         return;
     batch->watermark = watermark;
     batch->watermark_after = current;
@@ -410,10 +540,16 @@ static void send_rows(leat_source_state *state, leat_batch *batch)
     set_idle(state, false);
     state->quiet = false;
     state->moved = true;
+    if (state->plan->kind_field >= 0)
+        take_kinds(state, batch);
+    int32_t clock = state->plan->schema->proctime;
+    for (uint32_t row = 0; clock >= 0 && row < batch->count; row++)
+        batch->columns[clock].i64[row] = node->context.now_ms;
     assign_times(state, batch);
     leat_source_ids_give(&state->ids, batch);
-    node->context.watermark_ms = state->generator.watermark_ms;
-    atomic_store_explicit(&node->watermark_ms, state->generator.watermark_ms, memory_order_relaxed);
+    if (!state->waits)
+        node->context.watermark_ms = state->generator.watermark_ms;
+    atomic_store_explicit(&node->watermark_ms, node->context.watermark_ms, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->rows_in, batch->count, memory_order_relaxed);
     atomic_fetch_add_explicit(&node->batches, 1, memory_order_relaxed);
     if (batch->selected > 0 || batch->watermark_after != LEAT_TIME_NONE)
@@ -456,6 +592,10 @@ static void follow_clock(leat_source_state *state, int64_t asked_ms)
     const leat_plan_watermark *spec = &state->plan->watermark;
     bool clock = spec->mode == LEAT_WATERMARK_CLOCK;
     int64_t before = state->generator.watermark_ms;
+    if (state->waits) {
+        state->wake_ms = earlier(state->wake_ms, state->waits_until_ms);
+        return;
+    }
     if ((clock || spec->interval_ms > 0) && !state->idle &&
         leat_generator_clock(&state->generator, asked_ms) > before) {
         state->moved = true;
@@ -505,6 +645,50 @@ static leat_step end_source(leat_source_state *state)
     return LEAT_STEP_IDLE;
 }
 
+// ---- whole tables
+
+// Behind the rows of a reading: a row without values, that says whether the reading counts (operators/table.c).
+static void send_table_end(leat_source_state *state, bool good)
+{
+    const leat_plan_source *plan = state->plan;
+    leat_value null = leat_value_null();
+    leat_batch *batch = leat_batch_get_rows(state->node->task->pool, plan->schema, 1);
+    if (!batch) {
+        state->has_raw = true; // once more when there is memory
+        return;
+    }
+    for (uint32_t c = 0; c < plan->schema->count; c++)
+        leat_column_put(&batch->columns[c], 0, &null);
+    batch->count = batch->selected = 1;
+    batch->row_kind = leat_arena_alloc(&batch->arena, 1);
+    batch->row_kind[0] = good ? LEAT_DELETE : LEAT_UPDATE_BEFORE;
+    batch->event_ms[0] = state->raw.arrival_ms;
+    batch->cause[0] = leat_cause_source(state->name_hash, state->raw.position, 1);
+    leat_source_ids_give(&state->ids, batch);
+    state->moved = true;
+    state->misfits = 0;
+    leat_node_emit(state->node, 0, batch);
+    leat_batch_unref(batch);
+}
+
+static void end_table(leat_source_state *state)
+{
+    leat_flow_ports *ports = state->node->task->flow->setup.ports;
+    unsigned long long misfits = state->misfits;
+    leat_error error;
+    char text[128];
+    if (misfits && state->plan->bounded) {
+        leat_error_set(&error, LEAT_E_INVALID, "source '%s': %llu rows of the table do not fit", state->plan->name,
+                       misfits);
+        leat_task_fail(state->node->task, &error);
+        return;
+    }
+    snprintf(text, sizeof text, "%llu rows do not fit; the table stays as it was", misfits);
+    if (misfits && ports->source_note)
+        ports->source_note(ports, state->node->plan->index, false, text);
+    send_table_end(state, !misfits);
+}
+
 // What a scripted source says itself: 'W' a watermark (8 bytes), 'I' and 'A' its status.
 static void handle_control(leat_source_state *state)
 {
@@ -519,6 +703,8 @@ static void handle_control(leat_source_state *state)
         send_watermark(state, watermark_ms);
     } else if (state->raw.tag == 'I' || state->raw.tag == 'A') {
         set_idle(state, state->raw.tag == 'I');
+    } else if (state->raw.tag == LEAT_RAW_TABLE_END && state->plan->driver && state->plan->driver->table) {
+        end_table(state);
     }
 }
 
@@ -533,6 +719,12 @@ static void announce(leat_source_state *state)
         leat_task_mark(state->node->task, LEAT_ELEMENT_IDLE, 0);
 }
 
+// Held back: not quiet, as something may well be there. An arrival that was begun is finished, or no barrier could pass.
+static bool is_held(const leat_source_state *state)
+{
+    return !state->has_raw && atomic_load(&state->node->task->flow->held);
+}
+
 static leat_step take_arrivals(leat_source_state *state)
 {
     leat_flow_node *node = state->node;
@@ -543,6 +735,9 @@ static leat_step take_arrivals(leat_source_state *state)
     if (state->target.batch)
         send_rows(state, state->target.batch);
     leat_batch_unref(state->target.batch);
+    // What the batch was made into is far too much: fewer rows from now on.
+    if (leat_batch_pool_used_bytes(node->task->pool) > 4 * LEAT_TASK_POOL_BYTES && state->room_max > ROOM_MIN)
+        state->room_max /= 2;
     send_rejected(state);
     if (state->has_raw && state->raw.flags & LEAT_RAW_CONTROL)
         handle_control(state);
@@ -568,15 +763,36 @@ static leat_step take_arrivals(leat_source_state *state)
     return LEAT_STEP_IDLE;
 }
 
+// `wait`: from the first step on, unless the source had gone on before.
+static void wait_for_contents(leat_source_state *state)
+{
+    int64_t now_ms = state->node->context.now_ms;
+    if (!state->waits_until_ms) {
+        state->waits_until_ms = now_ms + state->plan->watermark.wait_ms;
+        state->waits = state->generator.watermark_ms == LEAT_TIME_NONE;
+    }
+    if (!state->waits || now_ms < state->waits_until_ms)
+        return;
+    state->waits = false;
+    if (state->generator.watermark_ms != LEAT_TIME_NONE)
+        send_watermark(state, state->generator.watermark_ms);
+}
+
 leat_step leat_source_step(leat_flow_node *node)
 {
     leat_source_state *state = node->source;
     leat_flow *flow = node->task->flow;
     if (state->announce)
         announce(state);
+    if (state->plan->watermark.wait_ms)
+        wait_for_contents(state);
     if (!state->ending && !state->has_raw && atomic_load(&flow->end_sources)) {
         state->ending = true;
         state->to_the_end = atomic_load(&flow->drain);
+    }
+    if (!state->ending && (is_held(state) || leat_task_starves(node->task))) {
+        state->wake_ms = INT64_MAX;
+        return LEAT_STEP_IDLE;
     }
     return state->ending ? end_source(state) : take_arrivals(state);
 }

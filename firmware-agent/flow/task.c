@@ -3,7 +3,7 @@
 #include "firmware-agent/flow/task.h"
 
 // Elements a task handles before it gives its worker to another one.
-enum { ELEMENTS_A_STEP = 16 };
+enum { ELEMENTS_A_STEP = 16, STARVED_RETRY_MS = 50 };
 
 void leat_task_fail(leat_task *task, const leat_error *error)
 {
@@ -91,15 +91,15 @@ void leat_task_mark(leat_task *task, leat_element_kind kind, uint64_t barrier)
     leat_batch_unref(mark);
 }
 
-static void put_i64(leat_snapshot *snapshot, uint8_t table, uint64_t key, int64_t value, uint8_t flags)
+static void put_mark(leat_snapshot *snapshot, uint8_t table, uint64_t key, int64_t value, uint8_t flags)
 {
     uint8_t bytes[9];
     uint8_t key_bytes[8];
     memcpy(bytes, &value, 8);
     memcpy(key_bytes, &key, 8);
     bytes[8] = flags;
-    snapshot->put(snapshot, table, LEAT_GROUP_OPERATOR, leat_slice_of((char *)key_bytes, 8),
-                  leat_slice_of((char *)bytes, sizeof bytes));
+    leat_snapshot_put_mark(snapshot, table, LEAT_GROUP_OPERATOR, leat_slice_of((char *)key_bytes, 8),
+                           leat_slice_of((char *)bytes, sizeof bytes));
 }
 
 static uint8_t channel_status(const leat_valve_channel *channel)
@@ -113,9 +113,9 @@ static void snapshot_channels(leat_task *task, leat_snapshot *snapshot)
         leat_channel *channel = task->inputs[i];
         const leat_valve_channel *seen = &task->valve.channels[i];
         bool same = channel->saved_ms == seen->watermark_ms && channel->saved_status == channel_status(seen);
-        if (same && !snapshot->whole[LEAT_GROUP_OPERATOR])
+        if (!leat_snapshot_mark_due(snapshot, !same, &channel->unkept) && !snapshot->whole[LEAT_GROUP_OPERATOR])
             continue;
-        put_i64(snapshot, LEAT_FLOW_TABLE_CHANNEL, channel->identity, seen->watermark_ms, channel_status(seen));
+        put_mark(snapshot, LEAT_FLOW_TABLE_CHANNEL, channel->identity, seen->watermark_ms, channel_status(seen));
         if (snapshot->keep_marks)
             continue;
         channel->saved_ms = seen->watermark_ms;
@@ -126,8 +126,9 @@ static void snapshot_channels(leat_task *task, leat_snapshot *snapshot)
 // Watermarks and channels are restored exactly, so that a restart at any row changes no result.
 static void snapshot_flow(leat_flow_node *node, leat_snapshot *snapshot)
 {
-    if (node->saved_ms != node->context.watermark_ms || snapshot->whole[LEAT_GROUP_OPERATOR])
-        put_i64(snapshot, LEAT_FLOW_TABLE_WATERMARK, node->instance, node->context.watermark_ms, 0);
+    bool changed = node->saved_ms != node->context.watermark_ms;
+    if (leat_snapshot_mark_due(snapshot, changed, &node->unkept) || snapshot->whole[LEAT_GROUP_OPERATOR])
+        put_mark(snapshot, LEAT_FLOW_TABLE_WATERMARK, node->instance, node->context.watermark_ms, 0);
     if (!snapshot->keep_marks)
         node->saved_ms = node->context.watermark_ms;
     for (leat_flow_stale *each = node->stale; each; each = each->next)
@@ -137,6 +138,17 @@ static void snapshot_flow(leat_flow_node *node, leat_snapshot *snapshot)
         node->stale = NULL;
     if (node == &node->task->nodes[0])
         snapshot_channels(node->task, snapshot);
+}
+
+static void cut_drops(leat_flow_node *node)
+{
+    leat_flow_ports *ports = node->task->flow->setup.ports;
+    for (int cause = 0; node->operator&& ports->rule_drops_cut && cause<LEAT_DROP_CAUSES; cause++) {
+        uint64_t now = atomic_load_explicit(&node->drops.counts[cause], memory_order_relaxed);
+        if (now != node->drops_cut[cause])
+            ports->rule_drops_cut(ports, node->plan->rule, (leat_drop_cause)cause, now - node->drops_cut[cause]);
+        node->drops_cut[cause] = now;
+    }
 }
 
 static void snapshot_node(leat_flow_node *node, uint64_t barrier)
@@ -150,13 +162,26 @@ static void snapshot_node(leat_flow_node *node, uint64_t barrier)
     if (node->sink)
         leat_sink_snapshot(node, snapshot);
     snapshot_flow(node, snapshot);
+    cut_drops(node);
     ports->part_done(ports, barrier, node->index, node->instance, snapshot);
     if (node->sink)
         ports->sink_cut(ports, node->plan->index, barrier);
 }
 
+// A task that had nothing to do since the last barrier gives back what it keeps for the next rows.
+static void give_back_memory(leat_task *task)
+{
+    uint64_t batches = 0;
+    for (uint32_t i = 0; i < task->node_count; i++)
+        batches += atomic_load_explicit(&task->nodes[i].batches, memory_order_relaxed);
+    if (batches == task->batches_at_cut)
+        leat_batch_pool_trim(task->pool);
+    task->batches_at_cut = batches;
+}
+
 void leat_task_cut(leat_task *task, uint64_t barrier)
 {
+    give_back_memory(task);
     for (uint32_t i = 0; i < task->node_count; i++)
         snapshot_node(&task->nodes[i], barrier);
     leat_task_mark(task, LEAT_ELEMENT_BARRIER, barrier);
@@ -276,6 +301,13 @@ static void handle(leat_task *task, uint32_t input, leat_batch *batch)
     }
 }
 
+static void wake_starved(leat_task *producer)
+{
+    uint32_t wanted = atomic_load(&producer->starved);
+    if (wanted && leat_batch_pool_in_use(producer->pool) < wanted)
+        leat_task_notify(producer);
+}
+
 static bool take_one(leat_task *task)
 {
     for (uint32_t tried = 0; tried < task->input_count; tried++) {
@@ -292,6 +324,7 @@ static bool take_one(leat_task *task)
             leat_task_notify(channel->producer);
         handle(task, input, batch);
         leat_batch_unref(batch);
+        wake_starved(channel->producer);
         return true;
     }
     return false;
@@ -301,14 +334,16 @@ static bool take_one(leat_task *task)
 
 static bool flush_outputs(leat_task *task)
 {
-    bool clear = true;
+    const char *waits_for = NULL;
     for (uint32_t i = 0; i < task->output_count; i++)
-        clear &= leat_channel_flush(task->outputs[i]);
+        if (!leat_channel_flush(task->outputs[i]))
+            waits_for = task->outputs[i]->consumer->nodes[0].plan->uid;
     for (uint32_t i = 0; i < task->node_count; i++)
-        if (task->nodes[i].sink)
-            clear &= leat_sink_flush(&task->nodes[i]);
-    task->blocked_output = !clear;
-    return clear;
+        if (task->nodes[i].sink && !leat_sink_flush(&task->nodes[i]))
+            waits_for = task->nodes[i].plan->uid;
+    task->blocked_output = waits_for != NULL;
+    atomic_store_explicit(&task->waits_for, waits_for, memory_order_relaxed);
+    return !waits_for;
 }
 
 static void run_timers(leat_task *task, int64_t now_ms)
@@ -338,6 +373,9 @@ static int64_t next_wake(const leat_task *task)
             wake_ms = task->nodes[i].wake_ms;
     if (task->nodes[0].source && leat_source_wake_ms(&task->nodes[0]) < wake_ms)
         wake_ms = leat_source_wake_ms(&task->nodes[0]);
+    int64_t again_ms = task->nodes[0].context.now_ms + STARVED_RETRY_MS;
+    if (atomic_load(&task->starved) && again_ms < wake_ms)
+        wake_ms = again_ms;
     return wake_ms;
 }
 
@@ -360,10 +398,23 @@ static leat_step step_source(leat_task *task)
     return step == LEAT_STEP_IDLE && leat_task_barrier_waits(task) && !task->failed ? LEAT_STEP_MORE : step;
 }
 
+// Rings bound the number of batches under way, and this their bytes. Only while somebody else has some that will come back.
+bool leat_task_starves(leat_task *task)
+{
+    bool starves = false;
+    if (leat_batch_pool_used_bytes(task->pool) <= LEAT_TASK_POOL_BYTES)
+        return false;
+    uint32_t wanted = leat_batch_pool_in_use(task->pool) / 2;
+    for (uint32_t i = 0; i < task->output_count && !starves; i++)
+        starves = leat_ring_count(&task->outputs[i]->ring) > 0;
+    atomic_store(&task->starved, starves ? wanted + 1 : 0);
+    return starves;
+}
+
 static leat_step step_inputs(leat_task *task)
 {
     for (int i = 0; i < ELEMENTS_A_STEP; i++) {
-        if (!take_one(task))
+        if (leat_task_starves(task) || !take_one(task))
             return LEAT_STEP_IDLE;
         if (task->blocked_output || task->failed)
             break;
@@ -413,6 +464,7 @@ static void measure(leat_task *task)
 static leat_step step_unblocked(leat_task *task)
 {
     leat_flow_ports *ports = task->flow->setup.ports;
+    atomic_store(&task->starved, 0);
     if (task->blocked_output && !flush_outputs(task))
         return LEAT_STEP_BLOCKED;
     int64_t now_ms = ports->now_ms(ports);

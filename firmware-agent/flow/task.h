@@ -8,10 +8,13 @@
 #include "firmware-agent/flow/watermark.h"
 #include "operators/base/ring.h"
 
+enum { LEAT_TASK_POOL_BYTES = 8 << 20 }; // of batches that one task has made and nobody has given back yet
+
 typedef struct leat_task leat_task;
 typedef struct leat_flow_node leat_flow_node;
 
-// Tables that the flow itself writes into a node's part, beside the operator's own.
+// Tables that the flow itself writes into a node's part, beside the operator's own. All but the last are marks: alone they are no reason
+// for a checkpoint.
 enum {
     LEAT_FLOW_TABLE_WATERMARK = LEAT_STATE_TABLES, // the node's watermark
     LEAT_FLOW_TABLE_CHANNEL,   // per input channel: watermark and status; key: producing node, instance, output
@@ -35,6 +38,7 @@ typedef struct leat_channel {
     bool ended;
     int64_t saved_ms; // as the last checkpoint has it
     uint8_t saved_status;
+    bool unkept; // see leat_snapshot_mark_due
 } leat_channel;
 
 // Where an output of a node goes: another node of the same task, or an exchange.
@@ -74,9 +78,12 @@ struct leat_flow_node {
     uint32_t target_count;
     leat_arena arena; // what the operator keeps as long as the rule lives
     bool *outputs_used;
-    int64_t wake_ms;        // processing time it asked for; INT64_MAX: none
-    int64_t saved_ms;       // watermark as the last checkpoint has it
-    leat_flow_stale *stale; // of the first instance
+    int64_t wake_ms;                      // processing time it asked for; INT64_MAX: none
+    int64_t saved_ms;                     // watermark as the last checkpoint has it
+    bool unkept;                          // see leat_snapshot_mark_due
+    leat_flow_stale *stale;               // of the first instance
+    leat_drops drops;                     // of the operator; also counted in the rule's
+    uint64_t drops_cut[LEAT_DROP_CAUSES]; // at the last barrier
     // -- figures; written by the task, read by anyone
     _Atomic uint64_t rows_in, rows_out, batches;
     _Atomic int64_t watermark_ms;
@@ -98,12 +105,16 @@ struct leat_task {
     leat_valve valve;
     leat_batch_pool *pool;
     bool blocked_output; // something is pending
-    bool ended;          // END was passed on
+    _Atomic uint32_t
+        starved; // 0: no. Too many bytes of batches are under way: woken when fewer than this are, at the latest by the clock
+    uint64_t batches_at_cut;
+    bool ended; // END was passed on
     bool failed;
-    uint64_t barrier;        // being aligned, 0: none
-    uint32_t barrier_count;  // channels that have delivered it
-    uint64_t barrier_done;   // last one passed
-    _Atomic int64_t wake_ms; // processing time; INT64_MAX: only when woken
+    uint64_t barrier;                // being aligned, 0: none
+    uint32_t barrier_count;          // channels that have delivered it
+    _Atomic uint64_t barrier_done;   // last one passed
+    _Atomic(const char *) waits_for; // uid of what takes nothing; NULL: nobody
+    _Atomic int64_t wake_ms;         // processing time; INT64_MAX: only when woken
     leat_error error;
     // -- scheduling
     _Atomic int state;
@@ -130,6 +141,8 @@ struct leat_flow {
     _Atomic uint32_t barrier_left;    // tasks that have not passed it
     _Atomic uint32_t tasks_left;      // not ended
     _Atomic bool end_sources, drain, stopping, failed;
+    _Atomic bool held; // sources read nothing
+    _Atomic uint32_t batch_bytes;
     _Atomic(leat_workers *) workers; // NULL until they are started
     bool savepoint;                  // restored from one
 };
@@ -151,6 +164,7 @@ void leat_task_mark(leat_task *task, leat_element_kind kind, uint64_t barrier);
 // The barrier has reached the whole task: snapshots of all nodes, then the mark.
 void leat_task_cut(leat_task *task, uint64_t barrier);
 void leat_task_end(leat_task *task);
+bool leat_task_starves(leat_task *task);             // before anything new is begun
 bool leat_task_barrier_waits(const leat_task *task); // a source task has still to let one in
 
 // -- exchange.c
@@ -168,6 +182,7 @@ void leat_source_forget(leat_flow_node *node); // the generator starts anew
 int64_t leat_source_wake_ms(const leat_flow_node *node);
 bool leat_source_mid_arrival(const leat_flow_node *node); // rows of an arrival are still to come: no barrier now
 bool leat_source_is_idle(const leat_flow_node *node);
+uint64_t leat_source_future_rows(const leat_flow_node *node); // any thread
 
 // -- sink_task.c
 LEAT_MUST_CHECK leat_code leat_sink_state_create(leat_flow_node *node, leat_error *out_error);
@@ -183,3 +198,4 @@ LEAT_MUST_CHECK leat_code leat_workers_start(leat_flow *flow, leat_error *out_er
 void leat_workers_stop(leat_flow *flow);
 void leat_task_notify(leat_task *task); // there may be something to do; any thread
 uint64_t leat_workers_heartbeat(const leat_flow *flow);
+uint64_t leat_workers_steps(const leat_flow *flow);

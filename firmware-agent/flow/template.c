@@ -8,6 +8,7 @@
 typedef struct part {
     leat_slice text; // literal, when column < 0
     int column;
+    bool quoted; // a value within a JSON string
 } part;
 
 struct leat_template {
@@ -54,6 +55,26 @@ static leat_code name_part(leat_arena *arena, leat_slice name, const leat_templa
     return LEAT_OK;
 }
 
+// `{"..`, `{}`, `[`: as JSON begins and no {name} does.
+static bool looks_like_json(const char *text)
+{
+    static const char blanks[] = " \t\r\n";
+    text += strspn(text, blanks);
+    return *text == '[' || (*text == '{' && strchr("\"}", text[1 + strspn(text + 1, blanks)]));
+}
+
+// Whether a JSON string is open behind the literal, which begins within one or not.
+static bool quote_open(leat_slice literal, bool open)
+{
+    for (size_t i = 0; i < literal.size; i++) {
+        if (literal.data[i] == '\\' && open)
+            i++;
+        else if (literal.data[i] == '"')
+            open = !open;
+    }
+    return open;
+}
+
 leat_code leat_template_parse(leat_arena *arena, const char *text, bool topic, const leat_template_names *names,
                               const leat_schema *schema, leat_template **out_template, leat_error *out_error)
 {
@@ -62,6 +83,7 @@ leat_code leat_template_parse(leat_arena *arena, const char *text, bool topic, c
     parsed->topic = topic;
     parsed->parts = leat_arena_array(arena, part, size + 1);
     const char *copy = leat_arena_copy(arena, text, size), *end = copy + size;
+    bool json = !topic && looks_like_json(copy), open = false;
     for (const char *cursor = copy; cursor < end;) {
         part *next = &parsed->parts[parsed->count++];
         const char *close = *cursor == '{' ? memchr(cursor, '}', (size_t)(end - cursor)) : NULL;
@@ -71,20 +93,39 @@ leat_code leat_template_parse(leat_arena *arena, const char *text, bool topic, c
                                        next, out_error);
             if (code != LEAT_OK)
                 return code;
+            next->quoted = json && open;
             cursor = close + 1;
             continue;
         }
         const char *stop = memchr(cursor + 1, '{', (size_t)(end - cursor - 1));
         stop = stop ? stop : end;
-        *next = (part){leat_slice_of(cursor, (size_t)(stop - cursor)), -1};
+        *next = (part){.text = leat_slice_of(cursor, (size_t)(stop - cursor)), .column = -1};
+        open = quote_open(next->text, open);
         cursor = stop;
     }
     *out_template = parsed;
     return LEAT_OK;
 }
 
-static void write_safe(const leat_template *parsed, leat_slice text, leat_writer *out)
+static void write_escaped(leat_slice text, leat_writer *out)
 {
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = (uint8_t)text.data[i];
+        if (c == '"' || c == '\\')
+            leat_write_format(out, "\\%c", c);
+        else if (c < 0x20)
+            leat_write_format(out, "\\u%04x", c);
+        else
+            leat_write_u8(out, c);
+    }
+}
+
+static void write_safe(const leat_template *parsed, bool quoted, leat_slice text, leat_writer *out)
+{
+    if (quoted) {
+        write_escaped(text, out);
+        return;
+    }
     if (!parsed->topic) {
         leat_write_bytes(out, text.data, text.size);
         return;
@@ -115,7 +156,8 @@ static size_t print_scalar(leat_type type, const leat_value *value, char *out_te
     }
 }
 
-static void write_value(const leat_template *parsed, const leat_column *column, uint32_t row, leat_writer *out)
+static void write_value(const leat_template *parsed, bool quoted, const leat_column *column, uint32_t row,
+                        leat_writer *out)
 {
     leat_value value = leat_column_value(column, row);
     char text[LEAT_NUMBER_TEXT + LEAT_TIMESTAMP_TEXT];
@@ -123,22 +165,24 @@ static void write_value(const leat_template *parsed, const leat_column *column, 
     if (value.is_null)
         leat_write_text(out, "null");
     else if (physical == LEAT_PHYSICAL_TEXT)
-        write_safe(parsed, value.text, out);
+        write_safe(parsed, quoted, value.text, out);
     else if (physical == LEAT_PHYSICAL_NESTED)
         leat_write_text(out, "nested");
     else if (column->type.kind == LEAT_KIND_BOOLEAN)
         leat_write_text(out, value.boolean ? "true" : "false");
     else
-        write_safe(parsed, leat_slice_of(text, print_scalar(column->type, &value, text)), out);
+        write_safe(parsed, quoted, leat_slice_of(text, print_scalar(column->type, &value, text)), out);
 }
 
 void leat_template_render(const leat_template *parsed, const leat_batch *batch, uint32_t row, leat_writer *out)
 {
     for (uint32_t i = 0; i < parsed->count; i++) {
         const part *next = &parsed->parts[i];
-        if (next->column < 0)
+        if (next->column < 0 && next->quoted)
+            write_escaped(next->text, out);
+        else if (next->column < 0)
             leat_write_bytes(out, next->text.data, next->text.size);
         else
-            write_value(parsed, &batch->columns[next->column], row, out);
+            write_value(parsed, next->quoted, &batch->columns[next->column], row, out);
     }
 }

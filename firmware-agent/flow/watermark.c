@@ -35,7 +35,7 @@ static bool moves(leat_generator *generator, int64_t value_ms, int64_t now_ms)
     return value_ms > generator->maximum_ms;
 }
 
-// Periodic emission. The SQL assigner also emits at once when event time has moved by more than the interval (semantics.md 1).
+// Periodic emission. The SQL assigner also emits at once when event time has moved by more than the interval.
 static bool has_to_wait(const leat_generator *generator, int64_t next_ms, int64_t now_ms)
 {
     const leat_plan_watermark *spec = generator->spec;

@@ -104,6 +104,8 @@ static uint8_t *buffer_extend(leat_log *log, uint64_t position, uint32_t size)
     return bytes;
 }
 
+enum { PRESSING_PART = 8 }; // of pending_max: more is not gathered any longer
+
 // Where a record of this span goes, and what has to be written before it.
 typedef struct placing {
     uint64_t position, segment;
@@ -194,10 +196,12 @@ leat_code leat_log_append(leat_log *log, const leat_slice *parts, size_t part_co
         crc = leat_crc32c(crc, parts[i].data, parts[i].size);
     }
     uint32_t span = leat_record_span(size);
+    bool pressing = false;
     pthread_mutex_lock(&log->lock);
     placing placed = place(log, span);
     leat_code code = admit(log, &placed, span);
     if (code == LEAT_OK) {
+        pressing = placed.seals || placed.headers || log->pending.size > log->options.pending_max / PRESSING_PART;
         put_record(log, &placed, parts, part_count, (uint32_t)size, crc);
         if (out_position)
             *out_position = placed.position;
@@ -206,7 +210,7 @@ leat_code leat_log_append(leat_log *log, const leat_slice *parts, size_t part_co
     }
     pthread_mutex_unlock(&log->lock);
     if (code == LEAT_OK)
-        leat_log_wake(log->writer);
+        leat_log_wake(log->writer, pressing ? LEAT_LOG_WORK_NOW : LEAT_LOG_WORK_GATHER);
     return code;
 }
 
@@ -255,7 +259,7 @@ void leat_log_request_sync(leat_log *log, uint64_t position)
     pthread_mutex_lock(&log->lock);
     ask_sync(log, position);
     pthread_mutex_unlock(&log->lock);
-    leat_log_wake(log->writer);
+    leat_log_wake(log->writer, LEAT_LOG_WORK_NOW);
 }
 
 static bool settled(const leat_log *log, uint64_t position)
@@ -295,9 +299,26 @@ void leat_log_trim(leat_log *log, uint64_t position)
         log->trim_to = position;
     pthread_mutex_unlock(&log->lock);
     if (raised)
-        leat_log_wake(log->writer);
+        leat_log_wake(log->writer, LEAT_LOG_WORK_NOW);
 }
 
+void leat_log_count_until(leat_log *log, uint64_t position)
+{
+    pthread_mutex_lock(&log->lock);
+    log->count_until = position;
+    pthread_mutex_unlock(&log->lock);
+}
+
+uint64_t leat_log_reserved(const leat_log *log)
+{
+    leat_log *own = unconst(log);
+    pthread_mutex_lock(&own->lock);
+    uint64_t reserved = log->prepared_end > log->append_end ? log->prepared_end - log->append_end : 0;
+    pthread_mutex_unlock(&own->lock);
+    return reserved;
+}
+
+uint32_t leat_log_segment_bytes(const leat_log *log) { return log->segment_bytes; }
 uint64_t leat_log_oldest(const leat_log *log) { return atomic_load(&log->oldest); }
 uint64_t leat_log_written_end(const leat_log *log) { return atomic_load(&log->written_end); }
 uint64_t leat_log_durable_end(const leat_log *log) { return atomic_load(&log->durable_end); }

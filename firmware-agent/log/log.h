@@ -16,8 +16,10 @@
 // Failure: after the first failed write or fsync (other than a full disk at a write) the log is poisoned: every call gives
 // LEAT_E_IO, the state callback says so once, and the agent exits and restarts from what is on disk. Nothing is ever
 // retried on the same descriptor.
-// Limits: max_bytes counts whole segments, the one prepared ahead included. Accepted records always fit into segments
-// that are already reserved, so a disk that fills up loses none of them.
+// Limits: max_bytes counts whole segments, the one prepared ahead included, up to where leat_log_count_until says. Accepted records always fit into
+// segments that are already reserved, so a disk that fills up loses none of them. Two segments are a log's own: it keeps them, in use or as a
+// spare, whatever happens to the disk. For more it leaves headroom_bytes of the disk free, so that logs on one disk cannot starve each other
+// nor the checkpoints that let them trim.
 #pragma once
 
 #include "firmware-agent/log/segment.h"
@@ -32,6 +34,8 @@ enum {
     LEAT_LOG_PENDING_BYTES = 2 << 20, // default of pending_max
     LEAT_LOG_READ_BYTES = 64 << 10,   // one pread of a reader
     LEAT_LOG_RETRY_MS = 1000,         // between attempts to reserve a segment on a full disk
+    LEAT_LOG_GATHER_MS = 2,           // between two writes of records that nobody wants synced
+    LEAT_LOG_SEGMENT_SMALL = 1 << 20, // of a log that begins on a small disk
     LEAT_LOG_GAPS_MAX = 256,          // ranges listed by open; beyond, neighbours are merged
     LEAT_LOG_PARTS_MAX = 16,          // parts of one append
 };
@@ -50,7 +54,9 @@ typedef enum leat_log_state {
 typedef struct leat_log_options {
     const char *directory;   // made when missing; copied
     uint64_t max_bytes;      // 0: no limit; rounded down to whole segments, at least two
-    uint32_t segment_bytes;  // 0: LEAT_SEGMENT_BYTES; a multiple of 4096. Never change it for an existing directory
+    uint64_t headroom_bytes; // of the disk, left free by segments beyond the log's own two
+    uint32_t
+        segment_bytes; // 0: as the directory has it, else by the size of the disk; a multiple of 4096, never changed for an existing directory
     uint32_t pending_max;    // bytes accepted and not yet written; 0: LEAT_LOG_PENDING_BYTES
     int64_t sync_ms;         // 0: only on request; n: at most n ms after the first write that is not synced
     uint64_t position_min;   // from the checkpoint: the log's end is never below, what is missing is a gap
@@ -88,6 +94,9 @@ void leat_log_writer_destroy(leat_log_writer *writer); // NULL allowed; all its 
 // Writers without a thread only: does what is due and returns the env's boot time (ms) of what is due next, INT64_MAX for nothing.
 int64_t leat_log_writer_run(leat_log_writer *writer);
 
+// What logs in this directory are to leave free for others (headroom_bytes), by the size of what is free now.
+uint64_t leat_log_headroom(leat_env *env, const char *directory);
+
 // -- log. Open never fails because of damage: it fails when the directory cannot be made or listed (LEAT_E_IO,
 // LEAT_E_PERMISSION), on LEAT_E_MEMORY, LEAT_E_INVALID options, and LEAT_E_UNSUPPORTED when a newer release wrote it.
 // A full disk does not fail it either: the log opens in state LEAT_LOG_FULL_DISK.
@@ -112,11 +121,18 @@ LEAT_MUST_CHECK leat_code leat_log_append(leat_log *log, const leat_slice *parts
 // Payload bytes that one append takes for sure if no other producer comes first; 0 also when full or poisoned.
 uint64_t leat_log_room(const leat_log *log);
 size_t leat_log_record_max(const leat_log *log);
+// Bytes of segments that are reserved and not filled yet.
+uint64_t leat_log_reserved(const leat_log *log);
+uint32_t leat_log_segment_bytes(const leat_log *log);
 
 // Asks for a sync up to position (an end); several requests share one. Never waits.
 void leat_log_request_sync(leat_log *log, uint64_t position);
 // The same, and waits until it is done: LEAT_OK, LEAT_E_TIMEOUT, LEAT_E_IO. timeout_ms < 0: no limit.
 LEAT_MUST_CHECK leat_code leat_log_wait_durable(leat_log *log, uint64_t position, int64_t timeout_ms);
+
+// Records from position on do not count towards max_bytes: what no checkpoint covers yet cannot leave, and the bound must not stop the checkpoint.
+// Every position counts until this is called.
+void leat_log_count_until(leat_log *log, uint64_t position);
 
 // Nobody needs records below position any more; whole segments below are given back by the writer's thread.
 void leat_log_trim(leat_log *log, uint64_t position);

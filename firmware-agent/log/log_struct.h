@@ -41,6 +41,7 @@ struct leat_log {
     uint64_t prepared_end;   // lock: records below have reserved room
     uint64_t sync_target;    // lock
     uint64_t trim_to;        // lock
+    uint64_t count_until;    // lock: segments that begin behind it do not count towards max_bytes
     uint64_t *segments;      // lock: first positions of existing files, rising; changed by the writer
     size_t segment_count, segment_capacity;
     leat_log_stats stats; // lock
@@ -72,9 +73,13 @@ struct leat_log_writer {
     leat_log *logs; // service
     pthread_mutex_t sleep;
     pthread_cond_t wake;
-    bool stop; // sleep
-    _Atomic bool work;
+    bool stop;            // sleep
+    _Atomic int work;     // leat_log_work
+    _Atomic bool napping; // the thread will look at the end of its nap
 };
+
+// What a producer wants of the writer. GATHER: records are to be written within LEAT_LOG_GATHER_MS of the last turn; NOW: somebody waits.
+enum leat_log_work { LEAT_LOG_WORK_NONE, LEAT_LOG_WORK_GATHER, LEAT_LOG_WORK_NOW };
 
 static inline uint64_t leat_log_segment_of(const leat_log *log, uint64_t position)
 {
@@ -89,7 +94,7 @@ void leat_log_segment_drop(leat_log *log, uint64_t first);
 void leat_log_buffer_fini(leat_env *env, leat_log_buffer *buffer);
 
 // writer.c; all but wake in the writer's turn.
-void leat_log_wake(leat_log_writer *writer);
+void leat_log_wake(leat_log_writer *writer, enum leat_log_work work);
 int64_t leat_log_service(leat_log *log, bool sync_all); // returns what is due next (boot ms)
 LEAT_MUST_CHECK leat_code leat_log_write_at(leat_log *log, uint64_t position, const void *bytes, size_t size,
                                             leat_error *out_error);

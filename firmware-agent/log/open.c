@@ -196,8 +196,6 @@ static leat_code recover(recovery *self, leat_error *out_error)
 
 static leat_code options_check(leat_log_options *options, leat_error *out_error)
 {
-    if (options->segment_bytes == 0)
-        options->segment_bytes = LEAT_SEGMENT_BYTES;
     if (options->pending_max == 0)
         options->pending_max = LEAT_LOG_PENDING_BYTES;
     if (options->segment_bytes % 4096 != 0 || options->segment_bytes > 1u << 30)
@@ -207,8 +205,6 @@ static leat_code options_check(leat_log_options *options, leat_error *out_error)
         return leat_error_set(out_error, LEAT_E_INVALID, "pending limit %u is out of range", options->pending_max);
     if (options->position_min > UINT64_MAX / 2)
         return leat_error_set(out_error, LEAT_E_INVALID, "position out of range");
-    if (options->max_bytes && options->max_bytes < 2 * (uint64_t)options->segment_bytes)
-        options->max_bytes = 2 * (uint64_t)options->segment_bytes;
     return LEAT_OK;
 }
 
@@ -220,6 +216,7 @@ static void log_init(leat_log *log, leat_log_writer *writer, const leat_log_opti
     log->options.directory = log->path;
     log->segment_bytes = options->segment_bytes;
     log->retry_ms = INT64_MIN;
+    log->count_until = UINT64_MAX;
     pthread_mutex_init(&log->lock, NULL);
     leat_wait_init(&log->moved);
     pthread_mutexattr_t recursive;
@@ -254,6 +251,79 @@ static leat_code keep_gaps(leat_log *log, const leat_log_opened *opened)
     return LEAT_OK;
 }
 
+// ---- size of segments: as the headers say; where none can be read, small ones if there is a file that only they explain
+
+typedef struct size_search {
+    leat_log *log;
+    uint32_t found;
+    bool any, small;
+} size_search;
+
+static uint32_t size_in_header(leat_log *log, const char *name, uint64_t first)
+{
+    char path[LEAT_LOG_PATH];
+    uint8_t header[LEAT_SEGMENT_HEADER];
+    leat_file *file = NULL;
+    leat_error ignored;
+    size_t got = 0;
+    uint32_t generation;
+    leat_log_path(log, name, path);
+    if (log->env->ops->open(log->env, path, LEAT_OPEN_READ, &file, &ignored) != LEAT_OK)
+        return 0;
+    if (log->env->ops->pread(file, header, sizeof header, 0, &got, &ignored) != LEAT_OK)
+        got = 0;
+    log->env->ops->close(log->env, file);
+    static const uint32_t sizes[] = {LEAT_SEGMENT_BYTES, LEAT_LOG_SEGMENT_SMALL};
+    for (size_t i = 0; i < 2 && got == sizeof header; i++)
+        if (leat_segment_header_read(header, first, sizes[i], &generation) == LEAT_SEGMENT_HEADER_GOOD)
+            return sizes[i];
+    return 0;
+}
+
+static bool note_size(void *context, const char *name)
+{
+    size_search *self = context;
+    uint64_t first;
+    if (!leat_segment_name_parse(name, &first))
+        return true;
+    self->any = true;
+    self->small |= first % LEAT_SEGMENT_BYTES != 0;
+    self->found = size_in_header(self->log, name, first);
+    return self->found == 0;
+}
+
+enum { SMALL_DISK_PART = 64 }; // of what is free: a segment is not to be more
+
+static uint32_t segment_bytes_of(leat_log *log)
+{
+    size_search search = {.log = log};
+    leat_error ignored;
+    uint64_t free_bytes = UINT64_MAX;
+    if (log->env->ops->list(log->env, log->path, note_size, &search, &ignored) == LEAT_OK && search.found)
+        return search.found;
+    if (search.any)
+        return search.small ? LEAT_LOG_SEGMENT_SMALL : LEAT_SEGMENT_BYTES;
+    char spare[LEAT_LOG_PATH];
+    leat_file_stat stat;
+    leat_log_path(log, LEAT_SEGMENT_SPARE, spare);
+    if (log->env->ops->path_stat(log->env, spare, &stat, &ignored) == LEAT_OK)
+        return stat.size < LEAT_SEGMENT_BYTES ? LEAT_LOG_SEGMENT_SMALL : LEAT_SEGMENT_BYTES;
+    if (log->env->ops->free_space(log->env, log->path, &free_bytes, &ignored) != LEAT_OK)
+        free_bytes = UINT64_MAX;
+    return free_bytes / SMALL_DISK_PART < LEAT_SEGMENT_BYTES ? LEAT_LOG_SEGMENT_SMALL : LEAT_SEGMENT_BYTES;
+}
+
+uint64_t leat_log_headroom(leat_env *env, const char *directory)
+{
+    enum { PART = 16, LEAST = 2 << 20, MOST = 64 << 20 };
+    uint64_t bytes = 0;
+    leat_error ignored;
+    if (env->ops->free_space(env, directory, &bytes, &ignored) != LEAT_OK)
+        return LEAST;
+    bytes /= PART;
+    return bytes < LEAST ? LEAST : bytes < MOST ? bytes : MOST;
+}
+
 static leat_code open_directory(leat_log *log, const char *directory, leat_log_opened *opened, leat_error *out_error)
 {
     int size = snprintf(log->path, sizeof log->path, "%s", directory);
@@ -262,6 +332,10 @@ static leat_code open_directory(leat_log *log, const char *directory, leat_log_o
     leat_code code = log->env->ops->make_directory(log->env, log->path, 0750, out_error);
     if (code != LEAT_OK)
         return code;
+    if (log->segment_bytes == 0)
+        log->segment_bytes = segment_bytes_of(log);
+    if (log->options.max_bytes && log->options.max_bytes < 2 * (uint64_t)log->segment_bytes)
+        log->options.max_bytes = 2 * (uint64_t)log->segment_bytes;
     recovery self = {.log = log, .opened = opened};
     code = recover(&self, out_error);
     if (code == LEAT_OK && keep_gaps(log, opened) != LEAT_OK)
@@ -279,7 +353,7 @@ static void list_in(leat_log *log)
     log->next = log->writer->logs;
     log->writer->logs = log;
     pthread_mutex_unlock(&log->writer->service);
-    leat_log_wake(log->writer);
+    leat_log_wake(log->writer, LEAT_LOG_WORK_NOW);
 }
 
 static void list_out(leat_log *log)

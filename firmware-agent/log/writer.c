@@ -240,10 +240,27 @@ static leat_code segment_reuse(leat_log *log, const char *path, leat_error *out_
     return log->env->ops->rename(log->env, spare, path, out_error);
 }
 
+// With the segment wanted, which a spare becomes. Two are always allowed.
 static bool over_limit(leat_log *log)
 {
-    uint64_t files = log->segment_count + 1; // with the one wanted; a spare becomes it
-    return log->options.max_bytes && files * log->segment_bytes > log->options.max_bytes;
+    uint64_t counted = 0;
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < log->segment_count; i++)
+        counted += log->segments[i] + log->segment_bytes <= log->count_until;
+    if (counted < log->segment_count)
+        counted++; // the first of those that do not count: part of it may
+    pthread_mutex_unlock(&log->lock);
+    return log->options.max_bytes && (counted + 1) * log->segment_bytes > log->options.max_bytes;
+}
+
+// A segment beyond the log's own two leaves the headroom to others.
+static bool takes_headroom(const leat_log *log)
+{
+    uint64_t bytes = 0;
+    if (log->spare || log->segment_count < 2 || log->options.headroom_bytes == 0)
+        return false;
+    leat_code code = log->env->ops->free_space(log->env, log->path, &bytes, NULL);
+    return code == LEAT_OK && bytes < log->segment_bytes + log->options.headroom_bytes;
 }
 
 static leat_code prepare_one(leat_log *log, uint64_t first, leat_error *out_error)
@@ -288,7 +305,9 @@ static bool prepare_segments(leat_log *log, int64_t now_ms)
         }
         if (now_ms < log->retry_ms)
             return any;
-        leat_code code = prepare_one(log, first, &error);
+        leat_code code = takes_headroom(log)
+                             ? leat_error_at(&error, LEAT_E_NO_SPACE, log->path, "the disk is nearly full")
+                             : prepare_one(log, first, &error);
         if (code == LEAT_E_NO_SPACE) {
             log->retry_ms = now_ms + LEAT_LOG_RETRY_MS;
             state_set(log, LEAT_LOG_FULL_DISK, &error);
@@ -362,9 +381,15 @@ int64_t leat_log_service(leat_log *log, bool sync_all)
 
 // ---- the thread
 
-void leat_log_wake(leat_log_writer *writer)
+// Records alone do not wake a thread that naps between two groups: it looks by itself in a moment.
+void leat_log_wake(leat_log_writer *writer, enum leat_log_work work)
 {
-    if (!writer->threaded || atomic_exchange(&writer->work, true))
+    int before = atomic_load(&writer->work);
+    while (before < (int)work && !atomic_compare_exchange_weak(&writer->work, &before, (int)work)) {
+    }
+    if (!writer->threaded || before >= (int)work)
+        return;
+    if (work == LEAT_LOG_WORK_GATHER && atomic_load(&writer->napping))
         return;
     pthread_mutex_lock(&writer->sleep);
     pthread_cond_signal(&writer->wake);
@@ -383,16 +408,34 @@ static int64_t service_all(leat_log_writer *writer)
     return due;
 }
 
+// Under `sleep`. The first record after a rest is written at once; those that come within LEAT_LOG_GATHER_MS of it share the next write.
+static void nap(leat_log_writer *writer, int64_t due)
+{
+    int64_t left = due == INT64_MAX ? LEAT_LOG_GATHER_MS : due - leat_boot_ms(writer->env);
+    left = left < LEAT_LOG_GATHER_MS ? left : LEAT_LOG_GATHER_MS;
+    atomic_store(&writer->napping, true);
+    if (!writer->stop && atomic_load(&writer->work) != LEAT_LOG_WORK_NOW && left > 0)
+        leat_wait(&writer->wake, &writer->sleep, left);
+    atomic_store(&writer->napping, false);
+}
+
+static void rest(leat_log_writer *writer, int64_t due)
+{
+    int64_t left = due == INT64_MAX ? -1 : due - leat_boot_ms(writer->env);
+    if (!writer->stop && atomic_load(&writer->work) == LEAT_LOG_WORK_NONE && (due == INT64_MAX || left > 0))
+        leat_wait(&writer->wake, &writer->sleep, left);
+}
+
 static void *writer_thread(void *context)
 {
     leat_log_writer *writer = context;
     for (bool stop = false; !stop;) {
-        atomic_store(&writer->work, false);
+        bool had_records = atomic_exchange(&writer->work, LEAT_LOG_WORK_NONE) != LEAT_LOG_WORK_NONE;
         int64_t due = service_all(writer);
         pthread_mutex_lock(&writer->sleep);
-        int64_t left = due == INT64_MAX ? -1 : due - leat_boot_ms(writer->env);
-        if (!writer->stop && !atomic_load(&writer->work) && (due == INT64_MAX || left > 0))
-            leat_wait(&writer->wake, &writer->sleep, left);
+        if (had_records)
+            nap(writer, due);
+        rest(writer, due);
         stop = writer->stop;
         pthread_mutex_unlock(&writer->sleep);
     }

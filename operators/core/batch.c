@@ -23,6 +23,7 @@ struct leat_batch_pool {
     counting_env memory;
     size_t budget;
     leat_batch *small, *large;      // free; the owner's
+    size_t free_bytes;              // of these
     atomic_uint handed_out;         // written by the owner
     _Atomic(leat_batch *) returned; // a stack that any thread pushes to and the owner takes whole, hence without ABA
     atomic_uint given_back;
@@ -101,6 +102,8 @@ leat_code leat_batch_pool_create(leat_env *env, size_t budget_bytes, leat_batch_
     return LEAT_OK;
 }
 
+static size_t bytes_of(const leat_batch *batch) { return batch->arena.size + sizeof *batch; }
+
 // Sorts what came back into the lists of free ones.
 static void collect(leat_batch_pool *pool)
 {
@@ -110,21 +113,24 @@ static void collect(leat_batch_pool *pool)
         leat_batch **list = batch->arena.size > ARENA_SMALL ? &pool->large : &pool->small;
         batch->next = *list;
         *list = batch;
+        pool->free_bytes += bytes_of(batch);
         batch = next;
     }
 }
 
-static leat_batch *pop(leat_batch **list)
+static leat_batch *pop(leat_batch_pool *pool, leat_batch **list)
 {
     leat_batch *batch = *list;
-    if (batch)
-        *list = batch->next;
+    if (!batch)
+        return NULL;
+    *list = batch->next;
+    pool->free_bytes -= bytes_of(batch);
     return batch;
 }
 
 static void destroy_list(leat_batch_pool *pool, leat_batch **list)
 {
-    for (leat_batch *batch; (batch = pop(list));) {
+    for (leat_batch *batch; (batch = pop(pool, list));) {
         leat_arena_fini(&batch->arena);
         counting_free(&pool->memory.env, batch, sizeof *batch);
     }
@@ -147,6 +153,19 @@ uint32_t leat_batch_pool_in_use(const leat_batch_pool *pool)
     // In this order: what is given back was handed out before.
     uint32_t given_back = atomic_load_explicit(&pool->given_back, memory_order_acquire);
     return atomic_load_explicit(&pool->handed_out, memory_order_relaxed) - given_back;
+}
+
+void leat_batch_pool_trim(leat_batch_pool *pool)
+{
+    collect(pool);
+    destroy_list(pool, &pool->small);
+    destroy_list(pool, &pool->large);
+}
+
+size_t leat_batch_pool_used_bytes(leat_batch_pool *pool)
+{
+    collect(pool);
+    return held(pool) - pool->free_bytes;
 }
 
 static leat_batch *make(leat_batch_pool *pool)
@@ -177,11 +196,11 @@ static leat_batch *take(leat_batch_pool *pool, size_t size, bool bounded)
     leat_batch **second = is_large ? &pool->small : &pool->large;
     if (!*first)
         collect(pool);
-    leat_batch *batch = pop(first);
+    leat_batch *batch = pop(pool, first);
     if (!batch && bounded && !within_budget(pool, size + sizeof *batch))
         return NULL;
     if (!batch)
-        batch = pop(second);
+        batch = pop(pool, second);
     return batch ? batch : make(pool);
 }
 
@@ -223,11 +242,11 @@ static size_t rows_size(const leat_schema *schema, uint32_t rows)
     return size;
 }
 
-leat_batch *leat_batch_get_rows(leat_batch_pool *pool, const leat_schema *schema, uint32_t capacity)
+static leat_batch *get_rows(leat_batch_pool *pool, const leat_schema *schema, uint32_t capacity, bool bounded)
 {
     LEAT_ASSERT(capacity <= LEAT_BATCH_ROWS);
     size_t size = rows_size(schema, capacity);
-    leat_batch *batch = get(pool, LEAT_ELEMENT_ROWS, size, true);
+    leat_batch *batch = get(pool, LEAT_ELEMENT_ROWS, size, bounded);
     if (!batch)
         return NULL;
     arena_reserve(&batch->arena, size);
@@ -237,6 +256,19 @@ leat_batch *leat_batch_get_rows(leat_batch_pool *pool, const leat_schema *schema
     batch->cause = leat_arena_alloc(&batch->arena, sizeof(uint64_t) * capacity);
     for (uint32_t i = 0; i < schema->count; i++)
         leat_column_allocate(batch, &batch->columns[i], schema->fields[i].type, capacity, true);
+    return batch;
+}
+
+leat_batch *leat_batch_get_rows(leat_batch_pool *pool, const leat_schema *schema, uint32_t capacity)
+{
+    return get_rows(pool, schema, capacity, true);
+}
+
+leat_batch *leat_batch_get_rows_always(leat_batch_pool *pool, const leat_schema *schema, uint32_t capacity)
+{
+    leat_batch *batch = get_rows(pool, schema, capacity, true); // which first gives up memory that only waits
+    batch = batch ? batch : get_rows(pool, schema, capacity, false);
+    LEAT_ASSERT(batch);
     return batch;
 }
 

@@ -99,12 +99,17 @@ LEAT_MUST_CHECK leat_code leat_batch_pool_create(leat_env *env, size_t budget_by
                                                  leat_error *out_error);
 void leat_batch_pool_destroy(leat_batch_pool *pool); // every batch must be back
 uint32_t leat_batch_pool_in_use(const leat_batch_pool *pool);
+// The owner's: bytes of batches that nobody has given back yet; and memory of those that wait is given up.
+size_t leat_batch_pool_used_bytes(leat_batch_pool *pool);
+void leat_batch_pool_trim(leat_batch_pool *pool);
 
 // An empty ROWS batch: count 0, no columns. Never NULL for marks and derived ones: those may exceed the budget a little.
 leat_batch *leat_batch_get(leat_batch_pool *pool);
 // The same with columns of the schema, event_ms, cause allocated for `capacity` rows (<= LEAT_BATCH_ROWS), nulls cleared
 // and present for every column, row_kind and watermark left NULL.
 leat_batch *leat_batch_get_rows(leat_batch_pool *pool, const leat_schema *schema, uint32_t capacity);
+// The same, never NULL: beyond its budget too. For results, and for rows in between that are given back at once.
+leat_batch *leat_batch_get_rows_always(leat_batch_pool *pool, const leat_schema *schema, uint32_t capacity);
 leat_batch *leat_batch_get_mark(leat_batch_pool *pool, leat_element_kind kind);
 // Shares everything with the parent and holds a reference on it; columns array is a copy that may be changed.
 leat_batch *leat_batch_derive(leat_batch_pool *pool, leat_batch *parent);

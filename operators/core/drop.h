@@ -24,9 +24,12 @@ const char *leat_drop_cause_name(leat_drop_cause cause); // "late", "null-key", 
 
 typedef struct leat_drops {
     _Atomic uint64_t counts[LEAT_DROP_CAUSES];
+    struct leat_drops *total; // counts them too; NULL: nobody does
 } leat_drops;
 
 static inline void leat_drops_add(leat_drops *drops, leat_drop_cause cause, uint64_t count)
 {
     atomic_fetch_add_explicit(&drops->counts[cause], count, memory_order_relaxed);
+    if (drops->total)
+        atomic_fetch_add_explicit(&drops->total->counts[cause], count, memory_order_relaxed);
 }

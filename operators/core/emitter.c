@@ -29,22 +29,6 @@ static const leat_schema *schema_of(const leat_emitter *emitter) { return emitte
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-// Beyond its budget the pool refuses rows, but never an empty batch; the columns are then made here.
-static leat_batch *get_rows_always(leat_batch_pool *pool, const leat_schema *schema, uint32_t room)
-{
-    leat_batch *batch = leat_batch_get_rows(pool, schema, room);
-    if (batch)
-        return batch;
-    batch = leat_batch_get_mark(pool, LEAT_ELEMENT_ROWS);
-    batch->schema = schema;
-    batch->columns = leat_arena_array(&batch->arena, leat_column, schema->count);
-    batch->event_ms = leat_arena_alloc(&batch->arena, sizeof(int64_t) * room);
-    batch->cause = leat_arena_alloc(&batch->arena, sizeof(uint64_t) * room);
-    for (uint32_t i = 0; i < schema->count; i++)
-        leat_column_allocate(batch, &batch->columns[i], schema->fields[i].type, room, true);
-    return batch;
-}
-
 static void *longer(leat_batch *batch, const void *old, size_t item_size, uint32_t room)
 {
     void *copy = leat_arena_alloc(&batch->arena, item_size * room);
@@ -81,7 +65,7 @@ static void make_room(leat_emitter *emitter)
         leat_emitter_flush(emitter);
     if (!emitter->batch) {
         emitter->room = smaller(emitter->room_first, emitter->capacity);
-        emitter->batch = get_rows_always(emitter->context->pool, schema_of(emitter), emitter->room);
+        emitter->batch = leat_batch_get_rows_always(emitter->context->pool, schema_of(emitter), emitter->room);
     } else if (emitter->batch->count == emitter->room) {
         lengthen(emitter);
     }

@@ -31,9 +31,31 @@ struct leat_snapshot {
     bool any_whole, all_whole;
     // When set the snapshot must not clear the operator's marks of change (a savepoint beside checkpoints).
     bool keep_marks;
+    // What leat_snapshot_put_mark was given at the last barrier was not kept.
+    bool marks_again;
+    bool is_mark; // of the entry that is being put
     void (*put)(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key, leat_slice value);
     void (*remove)(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key);
 };
+
+// An entry that alone is no reason for a checkpoint: what the clock moves all day (a watermark), as long as nothing comes of it. It is
+// kept with the next checkpoint that has a reason.
+static inline void leat_snapshot_put_mark(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key,
+                                          leat_slice value)
+{
+    snapshot->is_mark = true;
+    snapshot->put(snapshot, table, group, key, value);
+    snapshot->is_mark = false;
+}
+
+// Whether a mark is to be put: it changed since it was, or was put since one was kept last. unkept is its owner's, false at first.
+static inline bool leat_snapshot_mark_due(const leat_snapshot *snapshot, bool changed, bool *unkept)
+{
+    bool due = changed || (*unkept && snapshot->marks_again);
+    if (!snapshot->keep_marks)
+        *unkept = due;
+    return due;
+}
 
 typedef struct leat_operator_ops {
     const char *name; // as in operators.def and in `leat explain`
@@ -75,6 +97,7 @@ struct leat_operator_context {
     unsigned instance, parallelism; // this instance owns key groups g with g % parallelism == instance
     int64_t now_ms;                 // processing time: kept across restarts, never goes back; set before every call
     int64_t watermark_ms;           // the operator's watermark before the call
+    bool watermarks_anew;           // restored from a savepoint, which forgets them
     bool *output_used;              // per output: somebody reads it (rows for the others need not be made)
     // Passes a batch on; borrows it. Returns when the rest of the chain has handled it.
     void (*emit)(leat_operator_context *context, unsigned output, leat_batch *batch);

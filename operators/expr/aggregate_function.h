@@ -3,6 +3,7 @@
 
 #include "operators/expr/aggregate.h"
 #include "operators/expr/aggregate_bag.h"
+#include "operators/expr/aggregate_sketch.h"
 #include "operators/expr/function.h"
 
 typedef enum leat_aggregate_kind {
@@ -20,6 +21,12 @@ typedef enum leat_aggregate_kind {
     LEAT_AGGREGATE_LISTAGG,
     LEAT_AGGREGATE_COLLECT,
     LEAT_AGGREGATE_ARRAY_AGG,
+    LEAT_AGGREGATE_JSON_OBJECTAGG,
+    LEAT_AGGREGATE_JSON_ARRAYAGG,
+    LEAT_AGGREGATE_MIN_BY,
+    LEAT_AGGREGATE_MAX_BY,
+    LEAT_AGGREGATE_PERCENTILE,
+    LEAT_AGGREGATE_APPROX_COUNT_DISTINCT,
 } leat_aggregate_kind;
 
 struct leat_aggregate_function {
@@ -39,6 +46,8 @@ typedef enum leat_slot_form {
     LEAT_SLOT_KEPT,    // one value: MIN, MAX, FIRST, LAST
     LEAT_SLOT_UNIQUE,  // bag of values with counts: DISTINCT, MIN and MAX under retraction
     LEAT_SLOT_LIST,    // bag in order of arrival
+    LEAT_SLOT_PAIR,    // what is compared and what is given: MIN_BY, MAX_BY
+    LEAT_SLOT_SKETCH,  // an estimate of how many
 } leat_slot_form;
 
 typedef struct leat_basket {
@@ -115,8 +124,21 @@ static inline bool leat_slot_is_variable(const leat_slot *slot)
 {
     bool kept =
         slot->form == LEAT_SLOT_KEPT && leat_type_physical(slot->aggregate->argument_types[0]) >= LEAT_PHYSICAL_TEXT;
-    return kept || slot->form == LEAT_SLOT_UNIQUE || slot->form == LEAT_SLOT_LIST;
+    return kept || slot->form >= LEAT_SLOT_UNIQUE;
 }
+bool leat_kept_set_bytes(leat_kept *kept, leat_slice bytes, leat_budget *budget);
+// MIN_BY and MAX_BY; arguments are what is compared, then what is given (aggregate_pair.c).
+bool leat_pair_add(const leat_slot *slot, leat_kept *kept, const leat_slot_row *row);
+bool leat_pair_merge(const leat_slot *slot, leat_kept *into, const leat_kept *from, leat_budget *budget);
+void leat_pair_result(const leat_slot *slot, const leat_kept *kept, leat_arena *arena, leat_value *out_value);
+void leat_pair_bag_result(const leat_slot *slot, const leat_bag *bag, leat_arena *arena, leat_value *out_value);
+void leat_pair_encode(const leat_kept *kept, leat_writer *out);
+bool leat_pair_decode(const leat_slot *slot, leat_kept *kept, leat_reader *reader, leat_budget *budget,
+                      bool *out_refused);
+// Out of a bag of numbers with counts (aggregate_percentile.c), out of a bag of JSON texts (aggregate_json.c).
+leat_code leat_percentile_parameter(leat_rule *rule, leat_value *out_parameter, leat_type *out_type);
+void leat_percentile_result(const leat_slot *slot, const leat_bag *bag, leat_arena *arena, leat_value *out_value);
+void leat_json_bag_result(const leat_slot *slot, const leat_bag *bag, leat_arena *arena, leat_value *out_value);
 // Out of a count and a sum, or out of moments (aggregate_result.c).
 void leat_sum_result(const leat_aggregate *aggregate, int64_t count, const leat_basket *basket, leat_value *out_value);
 void leat_decimal_result(const leat_aggregate *aggregate, const leat_decimal_slot *slot, leat_value *out_value);

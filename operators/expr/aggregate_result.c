@@ -256,6 +256,17 @@ void leat_bag_result(const leat_slot *slot, leat_bag *bag, leat_arena *arena, le
     case LEAT_AGGREGATE_ARRAY_AGG:
         array_result(slot, bag, arena, out);
         return;
+    case LEAT_AGGREGATE_JSON_OBJECTAGG:
+    case LEAT_AGGREGATE_JSON_ARRAYAGG:
+        leat_json_bag_result(slot, bag, arena, out);
+        return;
+    case LEAT_AGGREGATE_MIN_BY:
+    case LEAT_AGGREGATE_MAX_BY:
+        leat_pair_bag_result(slot, bag, arena, out);
+        return;
+    case LEAT_AGGREGATE_PERCENTILE:
+        leat_percentile_result(slot, bag, arena, out);
+        return;
     default:
         distinct_result(slot, bag, arena, out);
         return;

@@ -49,11 +49,18 @@ static leat_slot_form form_of(const leat_aggregate *aggregate, bool retract)
     bool extreme = kind == LEAT_AGGREGATE_MIN || kind == LEAT_AGGREGATE_MAX;
     bool end = kind == LEAT_AGGREGATE_FIRST || kind == LEAT_AGGREGATE_LAST;
     bool list = kind >= LEAT_AGGREGATE_LISTAGG;
+    bool pair = kind == LEAT_AGGREGATE_MIN_BY || kind == LEAT_AGGREGATE_MAX_BY;
     leat_type type = aggregate->argument_types[0];
     if (kind == LEAT_AGGREGATE_COUNT && aggregate->argument_count == 0)
         return aggregate->filter ? LEAT_SLOT_COUNT : LEAT_SLOT_ROWS;
     if (extreme && retract)
         return LEAT_SLOT_UNIQUE;
+    if (kind == LEAT_AGGREGATE_PERCENTILE)
+        return LEAT_SLOT_UNIQUE;
+    if (kind == LEAT_AGGREGATE_APPROX_COUNT_DISTINCT)
+        return LEAT_SLOT_SKETCH;
+    if (pair)
+        return retract ? LEAT_SLOT_LIST : LEAT_SLOT_PAIR;
     if (end)
         return retract ? LEAT_SLOT_LIST : LEAT_SLOT_KEPT;
     if (aggregate->distinct && !extreme)
@@ -103,7 +110,8 @@ static void place_slots(leat_accumulators *set)
         leat_slot *slot = &set->slots[i];
         if (!slot->owner)
             continue;
-        size_t alignment = slot->form == LEAT_SLOT_DECIMAL || slot->form == LEAT_SLOT_KEPT ? 16 : 8;
+        size_t alignment =
+            slot->form == LEAT_SLOT_DECIMAL || slot->form == LEAT_SLOT_KEPT || slot->form == LEAT_SLOT_PAIR ? 16 : 8;
         size = (size + alignment - 1) & ~(alignment - 1);
         slot->offset = (uint32_t)size;
         size += leat_slot_size(slot);

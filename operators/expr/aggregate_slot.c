@@ -2,7 +2,8 @@
 //
 // Stored form, all little-endian or varint: COUNT signed count; BASKET signed count, 8 bytes sum, then 8 + 8 bytes min and max
 // when the set keeps them; DECIMAL 16 bytes sum, signed count, signed overflows; MOMENTS signed count, mean, squares; KEPT
-// has (1 byte), then the value's stored form (leat_value_encode); UNIQUE and LIST as of aggregate_bag.
+// has (1 byte), then the value's stored form (leat_value_encode); UNIQUE and LIST as of aggregate_bag; PAIR has (1 byte), then size and
+// both values' stored forms; SKETCH as of aggregate_sketch.
 #include <math.h>
 #include <string.h>
 
@@ -26,6 +27,10 @@ size_t leat_slot_size(const leat_slot *slot)
     case LEAT_SLOT_UNIQUE:
     case LEAT_SLOT_LIST:
         return sizeof(leat_bag);
+    case LEAT_SLOT_PAIR:
+        return sizeof(leat_kept);
+    case LEAT_SLOT_SKETCH:
+        return sizeof(leat_sketch);
     }
     return 0;
 }
@@ -92,7 +97,7 @@ static leat_value kept_value(const leat_slot *slot, const leat_kept *kept, leat_
     return value;
 }
 
-static bool kept_bytes(leat_kept *kept, leat_slice bytes, leat_budget *budget)
+bool leat_kept_set_bytes(leat_kept *kept, leat_slice bytes, leat_budget *budget)
 {
     if (bytes.size > kept->capacity || !kept->bytes) {
         size_t capacity = bytes.size < 16 ? 16 : bytes.size + bytes.size / 2;
@@ -114,7 +119,7 @@ static bool kept_nested(const leat_slot *slot, leat_kept *kept, const leat_value
     leat_writer writer;
     leat_writer_init(&writer, budget->env, LEAT_RECORD_BYTES_MAX);
     leat_value_encode(slot->aggregate->argument_types[0], value, &writer);
-    bool done = !writer.failed && kept_bytes(kept, leat_writer_slice(&writer), budget);
+    bool done = !writer.failed && leat_kept_set_bytes(kept, leat_writer_slice(&writer), budget);
     leat_writer_fini(&writer);
     return done;
 }
@@ -136,7 +141,7 @@ static bool kept_set(const leat_slot *slot, leat_kept *kept, const leat_value *v
         kept->i128 = value->i128;
         break;
     case LEAT_PHYSICAL_TEXT:
-        done = kept_bytes(kept, value->text, budget);
+        done = leat_kept_set_bytes(kept, value->text, budget);
         break;
     case LEAT_PHYSICAL_NESTED:
         done = kept_nested(slot, kept, value, budget);
@@ -167,6 +172,22 @@ static bool any_null(const leat_slot *slot, const leat_slot_row *row)
         if (leat_column_is_null(row->columns[slot->columns[i]], row->row))
             return true;
     return false;
+}
+
+// ARRAY_AGG takes every row, MIN_BY what has something to compare, JSON_OBJECTAGG what has a key.
+static bool left_out(const leat_slot *slot, const leat_slot_row *row)
+{
+    leat_aggregate_kind kind = slot->aggregate->function->kind;
+    if (kind == LEAT_AGGREGATE_ARRAY_AGG || slot->aggregate->argument_count == 0)
+        return false;
+    bool first_null = leat_column_is_null(row->columns[slot->columns[0]], row->row);
+    if (kind == LEAT_AGGREGATE_MIN_BY || kind == LEAT_AGGREGATE_MAX_BY)
+        return first_null;
+    if (kind == LEAT_AGGREGATE_JSON_OBJECTAGG && first_null)
+        return true;
+    if (kind == LEAT_AGGREGATE_JSON_OBJECTAGG || kind == LEAT_AGGREGATE_JSON_ARRAYAGG)
+        return leat_slice_is(slot->aggregate->parameter.text, "ABSENT") && any_null(slot, row);
+    return any_null(slot, row);
 }
 
 static bool filtered_out(const leat_slot *slot, const leat_slot_row *row)
@@ -232,12 +253,24 @@ static void bag_best(const leat_slot *slot, leat_bag *bag, const leat_value *val
         bag->best = bag->entry_count - 1;
 }
 
+// How often a row counts: PERCENTILE may name it.
+static int64_t frequency(const leat_slot *slot, const leat_slot_row *row)
+{
+    bool named = slot->aggregate->function->kind == LEAT_AGGREGATE_PERCENTILE && slot->aggregate->argument_count > 1;
+    int64_t times = named ? row->columns[slot->columns[1]]->i64[row->row] : 1;
+    return times > 0 ? times : 0;
+}
+
 static bool bag_add(const leat_slot *slot, leat_bag *bag, const leat_slot_row *row)
 {
+    int64_t count = row->sign * frequency(slot, row);
+    bool only_first = slot->aggregate->function->kind == LEAT_AGGREGATE_PERCENTILE;
+    if (count == 0)
+        return true;
     leat_writer writer;
     leat_value first = leat_value_null();
     leat_writer_init(&writer, row->env, LEAT_RECORD_BYTES_MAX);
-    for (uint32_t i = 0; i < slot->aggregate->argument_count; i++) {
+    for (uint32_t i = 0; i < (only_first ? 1 : slot->aggregate->argument_count); i++) {
         leat_value value = leat_column_value(row->columns[slot->columns[i]], row->row);
         leat_value_encode(slot->aggregate->argument_types[i], &value, &writer);
         if (i == 0)
@@ -245,11 +278,17 @@ static bool bag_add(const leat_slot *slot, leat_bag *bag, const leat_slot_row *r
     }
     uint32_t before = bag->entry_count, live = bag->live;
     bool done = !writer.failed &&
-                leat_bag_add(bag, slot->form == LEAT_SLOT_UNIQUE, leat_writer_slice(&writer), row->sign, row->budget);
+                leat_bag_add(bag, slot->form == LEAT_SLOT_UNIQUE, leat_writer_slice(&writer), count, row->budget);
     if (done && bag->live > live)
         bag_best(slot, bag, &first, before);
     leat_writer_fini(&writer);
     return done;
+}
+
+static bool sketch_add(const leat_slot *slot, leat_sketch *sketch, const leat_slot_row *row)
+{
+    leat_value value = leat_column_value(row->columns[slot->columns[0]], row->row);
+    return leat_sketch_add(sketch, leat_value_hash(slot->aggregate->argument_types[0], &value), row->budget);
 }
 
 bool leat_slot_add(const leat_slot *slot, void *accumulator, const leat_slot_row *row)
@@ -257,7 +296,7 @@ bool leat_slot_add(const leat_slot *slot, void *accumulator, const leat_slot_row
     void *at = leat_slot_at(slot, accumulator);
     if (filtered_out(slot, row))
         return true;
-    if (slot->aggregate->function->kind != LEAT_AGGREGATE_ARRAY_AGG && any_null(slot, row))
+    if (left_out(slot, row))
         return true;
     switch (slot->form) {
     case LEAT_SLOT_ROWS:
@@ -277,6 +316,10 @@ bool leat_slot_add(const leat_slot *slot, void *accumulator, const leat_slot_row
     case LEAT_SLOT_UNIQUE:
     case LEAT_SLOT_LIST:
         return bag_add(slot, at, row);
+    case LEAT_SLOT_PAIR:
+        return row->sign < 0 || leat_pair_add(slot, at, row);
+    case LEAT_SLOT_SKETCH:
+        return row->sign < 0 || sketch_add(slot, at, row);
     case LEAT_SLOT_KEPT:
         break;
     }
@@ -370,6 +413,10 @@ bool leat_slot_merge(const leat_slot *slot, void *into, const void *from, leat_b
     case LEAT_SLOT_UNIQUE:
     case LEAT_SLOT_LIST:
         return bag_merge(slot, a, b, budget);
+    case LEAT_SLOT_PAIR:
+        return leat_pair_merge(slot, a, b, budget);
+    case LEAT_SLOT_SKETCH:
+        return leat_sketch_merge(a, b, budget);
     }
     return true;
 }
@@ -419,6 +466,12 @@ void leat_slot_result(const leat_slot *slot, const void *accumulator, int64_t ro
     case LEAT_SLOT_LIST:
         leat_bag_result(slot, at, arena, out);
         return;
+    case LEAT_SLOT_PAIR:
+        leat_pair_result(slot, at, arena, out);
+        return;
+    case LEAT_SLOT_SKETCH:
+        *out = (leat_value){.i64 = leat_sketch_estimate(at)};
+        return;
     }
 }
 
@@ -427,7 +480,9 @@ void leat_slot_release(const leat_slot *slot, void *accumulator, leat_budget *bu
     void *at = leat_slot_at(slot, accumulator);
     if (!leat_slot_is_variable(slot))
         return;
-    if (slot->form == LEAT_SLOT_KEPT) {
+    if (slot->form == LEAT_SLOT_SKETCH) {
+        leat_sketch_fini(at, budget);
+    } else if (slot->form == LEAT_SLOT_KEPT || slot->form == LEAT_SLOT_PAIR) {
         leat_kept *kept = at;
         leat_budget_free(budget, kept->bytes, kept->capacity);
         memset(kept, 0, sizeof *kept);
@@ -514,6 +569,12 @@ void leat_slot_encode(const leat_slot *slot, const void *accumulator, leat_write
     case LEAT_SLOT_LIST:
         leat_bag_encode(at, out);
         return;
+    case LEAT_SLOT_PAIR:
+        leat_pair_encode(at, out);
+        return;
+    case LEAT_SLOT_SKETCH:
+        leat_sketch_encode(at, out);
+        return;
     }
 }
 
@@ -558,6 +619,10 @@ bool leat_slot_decode(const leat_slot *slot, void *accumulator, leat_reader *rea
     case LEAT_SLOT_UNIQUE:
     case LEAT_SLOT_LIST:
         return leat_bag_decode(at, slot->form == LEAT_SLOT_UNIQUE, reader, budget, out_refused);
+    case LEAT_SLOT_PAIR:
+        return leat_pair_decode(slot, at, reader, budget, out_refused);
+    case LEAT_SLOT_SKETCH:
+        return leat_sketch_decode(at, reader, budget, out_refused);
     }
     return !reader->failed;
 }

@@ -72,6 +72,7 @@ leat_code leat_expr_call(leat_expr_scope *scope, leat_slice name, leat_expr **ar
     }
     leat_expr *expr = expr_new(scope, LEAT_EXPR_CALL, rule.type);
     expr->function = rule.function;
+    expr->prepared = rule.prepared;
     expr->arguments = rule.arguments;
     expr->argument_count = rule.count;
     bool fails = (rule.function->flags & LEAT_FUNCTION_FAILS) && !rule.cannot_fail;
@@ -100,7 +101,8 @@ static leat_code case_common_type(leat_expr **arguments, uint32_t count, leat_ty
         char first[LEAT_TYPE_TEXT], second[LEAT_TYPE_TEXT];
         leat_type common;
         if (!leat_type_common(type, arguments[i]->type, &common))
-            return leat_error_set(out_error, LEAT_E_INVALID, "CASE: the results %s and %s have no common type",
+            return leat_error_set(out_error, LEAT_E_INVALID,
+                                  "CASE: the results %s and %s have no common type; write a CAST",
                                   leat_type_print(type, first), leat_type_print(arguments[i]->type, second));
         type = common;
     }

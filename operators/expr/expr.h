@@ -35,7 +35,10 @@ struct leat_expr {
             uint32_t input, column;
         };
         leat_value literal;
-        const leat_function *function;
+        struct {
+            const leat_function *function;
+            const void *prepared; // what the function made of its constant arguments, else NULL
+        };
         bool try_cast; // NULL instead of a bad row
     };
 };
@@ -71,6 +74,8 @@ leat_expr *leat_expr_fold(leat_expr_scope *scope, leat_expr *expr);
 bool leat_expr_is_constant(const leat_expr *expr);
 bool leat_expr_equal(const leat_expr *a, const leat_expr *b);
 bool leat_expr_is_deterministic(const leat_expr *expr); // PROCTIME, RAND, UUID are not
+// Whether a text is JSON by its making (JSON_OBJECT, JSON_ARRAY, JSON): JSON functions put it in as it is.
+bool leat_expr_is_json(const leat_expr *expr);
 // Marks in out_used (per input, per column) what the tree reads.
 void leat_expr_columns(const leat_expr *expr, uint32_t input, bool *out_used);
 // SQL-like text for explain, e.g. "(temperature > 75.0)"; schemas per input give the names.

@@ -6,115 +6,73 @@
 #include "operators/expr/function.h"
 
 const leat_function *const leat_function_tables[] = {
-    leat_functions_arithmetic,  leat_functions_math,          leat_functions_compare,    leat_functions_logic,
-    leat_functions_conditional, leat_functions_text,          leat_functions_search,     leat_functions_time,
-    leat_functions_clock,       leat_functions_calendar_text, leat_functions_collection, NULL,
+    leat_functions_arithmetic, leat_functions_math,          leat_functions_compare,
+    leat_functions_logic,      leat_functions_conditional,   leat_functions_text,
+    leat_functions_format,     leat_functions_search,        leat_functions_regex,
+    leat_functions_encode,     leat_functions_url,           leat_functions_time,
+    leat_functions_clock,      leat_functions_calendar_text, leat_functions_zone,
+    leat_functions_collection, leat_functions_array,         leat_functions_map,
+    leat_functions_json,       leat_functions_json_make,     NULL,
 };
 
-// Built-in functions of Flink SQL 2.0 without an implementation here.
-static const char *const flink_only[] = {
-    "ACOSH",
-    "ASINH",
-    "ATANH",
-    "APPROX_COUNT_DISTINCT",
-    "ARRAY_APPEND",
-    "ARRAY_CONCAT",
-    "ARRAY_DISTINCT",
-    "ARRAY_EXCEPT",
-    "ARRAY_INTERSECT",
-    "ARRAY_JOIN",
-    "ARRAY_MAX",
-    "ARRAY_MIN",
-    "ARRAY_POSITION",
-    "ARRAY_PREPEND",
-    "ARRAY_REMOVE",
-    "ARRAY_REVERSE",
-    "ARRAY_SLICE",
-    "ARRAY_SORT",
-    "ARRAY_UNION",
-    "BIN",
-    "CONVERT_TZ",
-    "CURRENT_CATALOG",
-    "CURRENT_DATABASE",
-    "CURRENT_ROW_TIMESTAMP",
-    "CUME_DIST",
-    "DECODE",
-    "DENSE_RANK",
-    "ELT",
-    "ENCODE",
-    "FROM_BASE64",
-    "GROUP_ID",
-    "GROUPING",
-    "GROUPING_ID",
-    "HASH_CODE",
-    "HEX",
-    "IS_JSON",
-    "IS JSON",
-    "JSON",
-    "JSON_ARRAY",
-    "JSON_ARRAYAGG",
-    "JSON_EXISTS",
-    "JSON_OBJECT",
-    "JSON_OBJECTAGG",
-    "JSON_QUERY",
-    "JSON_QUOTE",
-    "JSON_STRING",
-    "JSON_UNQUOTE",
-    "JSON_VALUE",
-    "LAG",
-    "LEAD",
-    "MAP_ENTRIES",
-    "MAP_FROM_ARRAYS",
-    "MAP_KEYS",
-    "MAP_UNION",
-    "MAP_VALUES",
-    "MD5",
-    "NTH_VALUE",
-    "NTILE",
-    "OCTET_LENGTH",
-    "OVERLAPS",
-    "PARSE_URL",
-    "PARSE_JSON",
-    "PERCENT_RANK",
-    "PERCENTILE",
-    "PRINTF",
-    "RANK",
-    "REGEXP",
-    "REGEXP_COUNT",
-    "REGEXP_EXTRACT",
-    "REGEXP_EXTRACT_ALL",
-    "REGEXP_INSTR",
-    "REGEXP_REPLACE",
-    "REGEXP_SUBSTR",
-    "SHA1",
-    "SHA2",
-    "SHA224",
-    "SHA256",
-    "SHA384",
-    "SHA512",
-    "SIMILAR TO",
-    "NOT SIMILAR TO",
-    "SOURCE_WATERMARK",
-    "SPLIT",
-    "STREAMRECORD_TIMESTAMP",
-    "STR_TO_MAP",
-    "TO_BASE64",
-    "TRANSLATE",
-    "TRANSLATE3",
-    "TRY_PARSE_JSON",
-    "UNHEX",
-    "URL_DECODE",
-    "URL_ENCODE",
-    "MULTISET",
+// Functions of Flink that mean nothing on a gateway, or are something else here; and what to write instead.
+static const struct {
+    const char *name, *instead;
+} elsewhere[] = {
+    {"CURRENT_CATALOG", "a gateway file has no catalogs"},
+    {"CURRENT_DATABASE", "a gateway file has no databases"},
+    {"CURRENT_ROW_TIMESTAMP", "use CURRENT_TIMESTAMP, which is another one for each row as well"},
+    {"SOURCE_WATERMARK", "write the watermark under the source"},
+    {"STREAMRECORD_TIMESTAMP", "use the column that event_time names"},
+    {"HASH_CODE", "use MD5 or SHA256"},
+    {"OCTET_LENGTH", "use CHAR_LENGTH(HEX(text)) / 2"},
+    {"PARSE_JSON", "leat has no VARIANT; use JSON_VALUE and JSON_QUERY on the text"},
+    {"TRY_PARSE_JSON", "leat has no VARIANT; use JSON_VALUE and JSON_QUERY on the text"},
+    {"JSON_LENGTH", "use CARDINALITY(JSON_QUERY(text, path RETURNING ARRAY<STRING>))"},
+    {"JSON_TYPE", "use IS JSON OBJECT, IS JSON ARRAY, IS JSON SCALAR"},
+    {"OBJECT_OF", "leat has no structured types; use ROW(..)"},
+    {"OBJECT_UPDATE", "leat has no structured types; use ROW(..)"},
+    {"MULTISET", "leat has no MULTISET; use ARRAY"},
+    {"MAP_FROM_ENTRIES", "use MAP_FROM_ARRAYS"},
+    {"URL_DECODE_RECURSIVE", "use URL_DECODE as often as the text was encoded"},
+    {"ML_PREDICT", "there are no models on a gateway; write a function in C"},
+    {"ML_EVALUATE", "there are no models on a gateway; write a function in C"},
+    {"BITMAP_BUILD", "leat has no BITMAP; use APPROX_COUNT_DISTINCT or COUNT(DISTINCT ..)"},
+    {"RLIKE", "use REGEXP"},
+    {"REGEXP_LIKE", "use REGEXP"},
+    {"LAG", "write it with OVER: LAG(x) OVER (PARTITION BY .. ORDER BY ts)"},
+    {"LEAD", "use LAG or MATCH_RECOGNIZE: a row that has not come is not known"},
+    {"NTH_VALUE", "use FIRST_VALUE or MATCH_RECOGNIZE"},
+    {"NTILE", "use PERCENTILE"},
+    {"CUME_DIST", "use PERCENTILE"},
+    {"PERCENT_RANK", "use PERCENTILE"},
+    {"GROUP_ID", "use GROUPING(column)"},
+    // Not Flink's, but what other dialects call things.
+    {"MEDIAN", "use PERCENTILE(x, 0.5)"},
+    {"NVL", "use COALESCE"},
+    {"ISNULL", "write x IS NULL, or COALESCE(x, ..)"},
+    {"LEN", "use CHAR_LENGTH"},
+    {"LENGTH", "use CHAR_LENGTH"},
+    {"TO_CHAR", "use DATE_FORMAT(ts, 'yyyy-MM-dd')"},
+    {"DATE_TRUNC", "use FLOOR(ts TO HOUR)"},
+    {"DATEDIFF", "use TIMESTAMPDIFF(DAY, a, b)"},
+    {"DATE_ADD", "write ts + INTERVAL '1' DAY"},
+    {"STRING_AGG", "use LISTAGG"},
+    {"GROUP_CONCAT", "use LISTAGG"},
+    {"ANY_VALUE", "use FIRST_VALUE"},
+    {"HAD_CHANGED", "compare with LAG(x) OVER (PARTITION BY .. ORDER BY ts)"},
+    {"LATEST", "use LAST_VALUE"},
 };
 
-bool leat_function_of_flink(leat_slice name)
+static const char *instead_of(leat_slice name)
 {
-    for (size_t i = 0; i < sizeof flink_only / sizeof *flink_only; i++)
-        if (leat_slice_is_nocase(name, flink_only[i]))
-            return true;
-    return false;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (leat_slice_is_nocase(name, elsewhere[i].name))
+            return elsewhere[i].instead;
+    return NULL;
 }
+
+bool leat_function_of_flink(leat_slice name) { return instead_of(name) != NULL; }
 
 enum { NAMES_MAX = 512 };
 
@@ -166,9 +124,9 @@ static leat_code no_overload(leat_rule *rule, leat_slice name)
 static leat_code unknown(leat_rule *rule, leat_slice name)
 {
     char suggestion[128];
-    if (leat_function_of_flink(name))
-        return leat_error_set(rule->error, LEAT_E_UNSUPPORTED, "function %.*s of Flink is not in leat yet",
-                              (int)name.size, name.data);
+    if (instead_of(name))
+        return leat_error_set(rule->error, LEAT_E_UNSUPPORTED, "function %.*s is not in leat: %s", (int)name.size,
+                              name.data, instead_of(name));
     return leat_error_set(rule->error, LEAT_E_NOT_FOUND, "there is no function '%.*s'%s", (int)name.size, name.data,
                           leat_function_suggest(name, suggestion));
 }

@@ -101,7 +101,8 @@ typedef struct leat_rule {
     uint32_t count;
     leat_type type;
     leat_expr *replaced;
-    bool cannot_fail; // though the function can: these arguments never make it
+    const void *prepared; // made of constant arguments for the kernel: a compiled pattern or path
+    bool cannot_fail;     // though the function can: these arguments never make it
     leat_error *error;
 } leat_rule;
 typedef leat_code (*leat_result)(leat_rule *rule);
@@ -128,6 +129,15 @@ extern const leat_function leat_functions_time[];
 extern const leat_function leat_functions_clock[];
 extern const leat_function leat_functions_calendar_text[];
 extern const leat_function leat_functions_collection[];
+extern const leat_function leat_functions_regex[];
+extern const leat_function leat_functions_json[];
+extern const leat_function leat_functions_json_make[];
+extern const leat_function leat_functions_array[];
+extern const leat_function leat_functions_map[];
+extern const leat_function leat_functions_encode[];
+extern const leat_function leat_functions_url[];
+extern const leat_function leat_functions_format[];
+extern const leat_function leat_functions_zone[];
 extern const leat_function *const leat_function_tables[]; // ended by NULL
 
 // -- looking up (function.c)

@@ -95,6 +95,8 @@ LEAT_MUST_CHECK leat_code leat_cells_restore(leat_cells *cells, uint32_t slot, l
 static inline __attribute__((always_inline)) void leat_cells_prefetch(const leat_cells *cells, uint32_t slot)
 {
     const char *entry = (const char *)leat_pane_place(&cells->panes, cells->pane, slot);
+    if (!entry)
+        return;
     __builtin_prefetch(entry, 1);
     __builtin_prefetch(entry + cells->panes.stride - 1, 1);
 }

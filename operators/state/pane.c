@@ -199,8 +199,10 @@ static inline uint32_t live_entries(const leat_panes *panes, const leat_pane *pa
         uint32_t next = slots[i + PREFETCH_ROWS < count ? i + PREFETCH_ROWS : i];
         if (ahead && next >> LEAT_PANE_CHUNK_BITS < chunk_count && chunks[next >> LEAT_PANE_CHUNK_BITS].entries)
             __builtin_prefetch(entry_in(&chunks[next >> LEAT_PANE_CHUNK_BITS], stride, next), 1);
+        if (slots[i] >> LEAT_PANE_CHUNK_BITS >= chunk_count)
+            return i;
         leat_pane_chunk *chunk = &chunks[slots[i] >> LEAT_PANE_CHUNK_BITS];
-        if (slots[i] >> LEAT_PANE_CHUNK_BITS >= chunk_count || !chunk->entries)
+        if (!chunk->entries)
             return i;
         leat_pane_entry *entry = entry_in(chunk, stride, slots[i]);
         if (entry->state != LEAT_PANE_LIVE)

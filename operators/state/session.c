@@ -230,8 +230,10 @@ uint32_t leat_sessions_extend_all(const leat_sessions *sessions, const uint32_t 
     int64_t gap_ms = sessions->gap_ms;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = slots[i];
+        if (slot >> LEAT_PANE_CHUNK_BITS >= chunk_count)
+            return i;
         leat_pane_chunk *chunk = &chunks[slot >> LEAT_PANE_CHUNK_BITS];
-        if (slot >> LEAT_PANE_CHUNK_BITS >= chunk_count || !chunk->entries)
+        if (!chunk->entries)
             return i;
         leat_pane_entry *entry = (leat_pane_entry *)(chunk->entries + stride * (slot & (LEAT_PANE_CHUNK - 1)));
         leat_session *session = leat_sessions_slot(entry)->first; // NULL unless the entry is LIVE

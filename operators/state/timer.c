@@ -612,6 +612,16 @@ bool leat_timers_any(const leat_timers *timers, uint32_t slot)
     return head && (head->kind || head->first);
 }
 
+int64_t leat_timers_only(const leat_timers *timers, uint32_t slot)
+{
+    leat_pane_entry *entry = live_entry(timers, slot);
+    const timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
+    if (!head || (!head->kind && !head->first))
+        return INT64_MAX;
+    LEAT_ASSERT(head->kind);
+    return head->time;
+}
+
 bool leat_timers_release(leat_timers *timers, uint32_t slot)
 {
     leat_pane_entry *entry = leat_pane_place(&timers->panes, timers->pane, slot);

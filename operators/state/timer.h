@@ -72,6 +72,8 @@ static inline bool leat_timers_due(const leat_timers *timers, int64_t until_ms)
 // The earliest time; false when there is no timer.
 bool leat_timers_next(leat_timers *timers, int64_t *out_time_ms);
 bool leat_timers_any(const leat_timers *timers, uint32_t slot);
+// For users that keep one timer a key: its time, INT64_MAX when there is none.
+int64_t leat_timers_only(const leat_timers *timers, uint32_t slot);
 // A slot that had a timer keeps its entry until then. Forgets the slot when it has no timer; true when nothing of it is left (not even a removal that the next snapshot has to tell).
 bool leat_timers_release(leat_timers *timers, uint32_t slot);
 // Moves all timers by that much.
@@ -84,6 +86,8 @@ LEAT_MUST_CHECK leat_code leat_timers_restore(leat_timers *timers, uint32_t slot
 static inline __attribute__((always_inline)) void leat_timers_prefetch(const leat_timers *timers, uint32_t slot)
 {
     const char *entry = (const char *)leat_pane_place(&timers->panes, timers->pane, slot);
+    if (!entry)
+        return;
     __builtin_prefetch(entry, 1);
     __builtin_prefetch(entry + 47, 1);
 }

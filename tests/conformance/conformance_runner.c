@@ -1,6 +1,11 @@
 // Runs one gateway file on the real flow, stepped by a script: the engine of tests/conformance/run.
 //
 // usage: conformance_runner GATEWAY SCRIPT [ROWS_A_BATCH]
+//        conformance_runner --list
+//
+// With --list many cases are played by one process, each in a fork of its own. Standard input has, for each, a line
+// `ROWS_A_BATCH GATEWAY_BYTES SCRIPT_BYTES` and that many bytes of text; what it prints is followed by a line `#end CODE BYTES` and that
+// many bytes of what went to standard error. CODE is the exit code, or 128 and the signal.
 //
 // The script has a command a line:
 //   R SOURCE JSON   a row               W SOURCE MS   a watermark of that source     I SOURCE, A SOURCE   it goes idle, active
@@ -12,14 +17,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "config/plan.h"
 #include "drivers/format.h"
 #include "firmware-agent/flow/flow.h"
 #include "firmware-agent/functions.h"
 #include "firmware-agent/platform/env_posix.h"
+#include "firmware-agent/savepoint.h"
 
-enum { QUEUE_MAX = 65536, LINE_MAX_BYTES = 1 << 20 };
+enum { QUEUE_MAX = 65536, LINE_MAX_BYTES = 1 << 20, CASE_SECONDS_MAX = 10 };
 
 typedef struct arrival {
     leat_raw raw;
@@ -282,6 +290,102 @@ static void run(runner *r)
     print_watermark(r);
 }
 
+static void restore_entries(runner *r)
+{
+    leat_error error = {0};
+    for (size_t i = 0; i < r->entry_count; i++) {
+        const entry *each = &r->entries[i];
+        if (each->live &&
+            leat_flow_restore(r->flow, each->node, each->table, each->group, leat_slice_of(each->key, each->key_size),
+                              leat_slice_of(each->value, each->value_size), &error) != LEAT_OK)
+            die("restore", &error);
+    }
+}
+
+// ---- savepoints: what a barrier cut becomes an image on disk, and the new instance knows that and nothing else
+
+static void write_savepoint(runner *r, const char *directory, char out_path[256])
+{
+    leat_error error = {0};
+    const char *path;
+    leat_savepoint_writer *writer;
+    leat_savepoint_cut cut = {.clock_ms = r->now_ms};
+    if (leat_savepoint_writer_create(r->env, r->plan, directory, &writer, &error) != LEAT_OK)
+        die("savepoint", &error);
+    for (size_t i = 0; i < r->entry_count; i++) {
+        const entry *each = &r->entries[i];
+        if (each->live)
+            leat_savepoint_entry(writer, each->node, each->table, each->group, leat_slice_of(each->key, each->key_size),
+                                 leat_slice_of(each->value, each->value_size));
+    }
+    if (leat_savepoint_writer_commit(writer, &cut, &path, &error) != LEAT_OK)
+        die("savepoint", &error);
+    snprintf(out_path, 256, "%s", path);
+    leat_savepoint_writer_destroy(writer);
+}
+
+typedef struct taking {
+    runner *r;
+    const leat_savepoint_manifest *manifest;
+} taking;
+
+static leat_code take_entry(void *context, uint32_t place, uint8_t table, uint32_t group, leat_slice key,
+                            leat_slice value, leat_error *out_error)
+{
+    const taking *self = context;
+    const leat_plan *plan = self->r->plan;
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        if (strcmp(plan->nodes[i].uid, self->manifest->operators[place].uid) != 0)
+            continue;
+        // The next checkpoint adds to what the image holds.
+        self->r->snapshot_node = i;
+        snapshot_put(&self->r->snapshot, table, group, key, value);
+        return leat_flow_restore(self->r->flow, i, table, group, key, value, out_error);
+    }
+    return leat_error_set(out_error, LEAT_E_NOT_FOUND, "no operator has the uid %s",
+                          self->manifest->operators[place].uid);
+}
+
+static void remove_savepoint(const char *path, const char *directory)
+{
+    static const char *const files[] = {"MANIFEST", "state", "journal", "outbox"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char file[300];
+        snprintf(file, sizeof file, "%s/%s", path, files[i]);
+        unlink(file);
+    }
+    rmdir(path);
+    rmdir(directory);
+}
+
+static void forget_entries(runner *r)
+{
+    for (size_t i = 0; i < r->entry_count; i++) {
+        free(r->entries[i].key);
+        free(r->entries[i].value);
+    }
+    r->entry_count = 0;
+}
+
+static void restore_savepoint(runner *r)
+{
+    char directory[] = "/tmp/conformance-XXXXXX", path[256];
+    leat_error error = {0};
+    leat_savepoint *savepoint;
+    if (!mkdtemp(directory))
+        die("mkdtemp", NULL);
+    write_savepoint(r, directory, path);
+    forget_entries(r);
+    if (leat_savepoint_open(r->env, path, &savepoint, &error) != LEAT_OK)
+        die("savepoint", &error);
+    taking self = {r, leat_savepoint_manifest_get(savepoint)};
+    leat_savepoint_visitor visitor = {.context = &self, .entry = take_entry};
+    if (leat_savepoint_visit(savepoint, &visitor, &error) != LEAT_OK)
+        die("savepoint", &error);
+    leat_savepoint_close(savepoint);
+    remove_savepoint(path, directory);
+}
+
 static void recover(runner *r, bool savepoint)
 {
     leat_error error = {0};
@@ -292,19 +396,16 @@ static void recover(runner *r, bool savepoint)
         die("the barrier did not pass", NULL);
     leat_flow_destroy(r->flow);
     make_flow(r);
-    for (size_t i = 0; i < r->entry_count; i++) {
-        const entry *each = &r->entries[i];
-        if (each->live &&
-            leat_flow_restore(r->flow, each->node, each->table, each->group, leat_slice_of(each->key, each->key_size),
-                              leat_slice_of(each->value, each->value_size), &error) != LEAT_OK)
-            die("restore", &error);
-    }
+    if (savepoint)
+        restore_savepoint(r);
+    else
+        restore_entries(r);
     if (leat_flow_ready(r->flow, true, savepoint, &error) != LEAT_OK)
         die("ready", &error);
-    if (savepoint) {
-        printf("{\"savepoint\":true}\n");
-        r->watermark_ms = LEAT_TIME_NONE;
-    }
+    if (!savepoint)
+        return;
+    printf("{\"savepoint\":true}\n");
+    r->watermark_ms = LEAT_TIME_NONE;
 }
 
 // ---- the script
@@ -361,12 +462,9 @@ static void command(runner *r, char *line)
         run(r);
 }
 
-static void run_script(runner *r, const char *path)
+static void run_script(runner *r, FILE *script)
 {
-    FILE *script = fopen(path, "r");
     char *line = malloc(LINE_MAX_BYTES);
-    if (!script)
-        die(path, NULL);
     while (fgets(line, LINE_MAX_BYTES, script)) {
         line[strcspn(line, "\n")] = 0;
         if (line[0])
@@ -374,39 +472,44 @@ static void run_script(runner *r, const char *path)
     }
     run(r);
     free(line);
-    fclose(script);
 }
 
 // ---- main
 
-static void compile(runner *r, const char *path)
+static const char *const text_path = "case";
+
+static leat_code compile_text_or_file(runner *r, const char *path, leat_slice text, leat_diagnostics *diagnostics,
+                                      leat_error *error)
 {
     static leat_functions functions;
+    if (leat_functions_init(&functions, r->env, error) != LEAT_OK)
+        die("functions", error);
+    leat_compile_options options = {.env = r->env, .drivers = catalog(), .functions = &functions.catalog};
+    if (path == text_path)
+        return leat_compile_text(&options, path, text, &r->plan, diagnostics, error);
+    return leat_compile_file(&options, path, &r->plan, diagnostics, error);
+}
+
+static void compile(runner *r, const char *path, leat_slice text)
+{
     leat_error error = {0};
     leat_diagnostics diagnostics;
-    if (leat_functions_init(&functions, r->env, &error) != LEAT_OK)
-        die("functions", &error);
-    leat_compile_options options = {.env = r->env, .drivers = catalog(), .functions = &functions.catalog};
     leat_diagnostics_init(&diagnostics, r->env);
-    if (leat_compile_file(&options, path, &r->plan, &diagnostics, &error) != LEAT_OK) {
-        leat_writer text;
-        leat_writer_init(&text, r->env, 1 << 20);
-        leat_diagnostics_print(&diagnostics, &text);
-        fprintf(stderr, "%.*s%s\n", (int)text.size, text.bytes ? (char *)text.bytes : "",
+    if (compile_text_or_file(r, path, text, &diagnostics, &error) != LEAT_OK) {
+        leat_writer written;
+        leat_writer_init(&written, r->env, 1 << 20);
+        leat_diagnostics_print(&diagnostics, &written);
+        fprintf(stderr, "%.*s%s\n", (int)written.size, written.bytes ? (char *)written.bytes : "",
                 diagnostics.count ? "" : error.message);
         exit(2);
     }
     leat_diagnostics_fini(&diagnostics);
 }
 
-int main(int count, char **arguments)
+static void play(const char *gateway_path, leat_slice gateway, FILE *script, uint32_t batch_rows)
 {
     static runner r;
     leat_error error = {0};
-    if (count < 3) {
-        fprintf(stderr, "usage: conformance_runner GATEWAY SCRIPT [ROWS_A_BATCH]\n");
-        return 2;
-    }
     r.ports = (leat_flow_ports){.now_ms = port_now,
                                 .source_next = port_next,
                                 .source_decoder = port_decoder,
@@ -421,11 +524,11 @@ int main(int count, char **arguments)
                                 .failed = port_failed,
                                 .finished = port_finished};
     r.env = leat_env_posix(0);
-    r.batch_rows = count > 3 ? (uint32_t)atoi(arguments[3]) : 1;
+    r.batch_rows = batch_rows;
     r.snapshot.put = snapshot_put;
     r.snapshot.remove = snapshot_remove;
     r.watermark_ms = LEAT_TIME_NONE;
-    compile(&r, arguments[1]);
+    compile(&r, gateway_path, gateway);
     r.sources = calloc(r.plan->source_count + 1, sizeof *r.sources);
     r.rule_drops = calloc(r.plan->rule_count + 1, sizeof *r.rule_drops);
     for (uint32_t i = 0; i < r.plan->source_count; i++)
@@ -433,8 +536,82 @@ int main(int count, char **arguments)
     make_flow(&r);
     if (leat_flow_ready(r.flow, false, false, &error) != LEAT_OK)
         die("ready", &error);
-    run_script(&r, arguments[2]);
+    run_script(&r, script);
     leat_flow_destroy(r.flow);
     leat_plan_destroy(r.plan);
+}
+
+// ---- many cases
+
+static char *read_bytes(size_t size)
+{
+    char *bytes = malloc(size + 1);
+    if (fread(bytes, 1, size, stdin) != size)
+        die("list: the input ends within a case", NULL);
+    bytes[size] = 0;
+    return bytes;
+}
+
+static void report_end(int status, FILE *errors)
+{
+    static char text[1 << 16];
+    long size = ftell(errors);
+    rewind(errors);
+    size = (long)fread(text, 1, size < (long)sizeof text ? (size_t)size : sizeof text, errors);
+    printf("#end %d %ld\n%.*s", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), size, (int)size,
+           text);
+    fflush(stdout);
+}
+
+static void play_forked(leat_slice gateway, leat_slice script, uint32_t batch_rows)
+{
+    FILE *errors = tmpfile();
+    int status = 0;
+    pid_t child = errors ? fork() : -1;
+    if (child < 0)
+        die("list: no temporary file or no process", NULL);
+    if (child == 0) {
+        alarm(CASE_SECONDS_MAX);
+        dup2(fileno(errors), STDERR_FILENO);
+        FILE *lines = fmemopen((void *)(uintptr_t)script.data, script.size, "r");
+        play(text_path, gateway, lines, batch_rows);
+        fflush(stdout);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    fseek(errors, 0, SEEK_END);
+    report_end(status, errors);
+    fclose(errors);
+}
+
+static void play_list(void)
+{
+    char line[128];
+    while (fgets(line, sizeof line, stdin)) {
+        char *rest = line;
+        uint32_t batch_rows = (uint32_t)strtoul(rest, &rest, 10);
+        size_t gateway_size = strtoul(rest, &rest, 10), script_size = strtoul(rest, &rest, 10);
+        char *gateway = read_bytes(gateway_size), *script = read_bytes(script_size);
+        play_forked(leat_slice_of(gateway, gateway_size), leat_slice_of(script, script_size), batch_rows);
+        free(gateway);
+        free(script);
+    }
+}
+
+int main(int count, char **arguments)
+{
+    if (count == 2 && strcmp(arguments[1], "--list") == 0) {
+        play_list();
+        return 0;
+    }
+    if (count < 3) {
+        fprintf(stderr, "usage: conformance_runner GATEWAY SCRIPT [ROWS_A_BATCH]\n       conformance_runner --list\n");
+        return 2;
+    }
+    FILE *script = fopen(arguments[2], "r");
+    if (!script)
+        die(arguments[2], NULL);
+    play(arguments[1], leat_slice_of("", 0), script, count > 3 ? (uint32_t)atoi(arguments[3]) : 1);
+    fclose(script);
     return 0;
 }

@@ -216,7 +216,6 @@ static int order_timeout_process(leat_context *context, const leat_row *row)
 static int order_timeout_timer(leat_context *context, const leat_timer *timer)
 {
     (void)timer;
-    context->api->clear(context, 0);
     context->api->emit(context, 1, NULL, 0);
     return 0;
 }
@@ -652,11 +651,50 @@ static const leat_process_function counting_state =
     FUNCTION("counting_state", ptf_parameters, .instance_size = sizeof(ptf_instance), .open = ptf_open,
              .declare = counting_state_declare, .process = counting_state_process, .timer = counting_state_timer);
 
+// ---- above_limit: rows of `limits` (one INT) reach every instance and replace the limit; a row of `r` whose `score` is above it gives
+// (score, limit, how often for its key)
+
+enum { LIMIT_SHARED, LIMIT_SEEN };
+static const leat_parameter limit_parameters[] = {
+    PARAMETER(.name = "r", .kind = LEAT_ARGUMENT_TABLE),
+    PARAMETER(.name = "limits", .kind = LEAT_ARGUMENT_TABLE, .flags = LEAT_PARAMETER_BROADCAST)};
+
+static int above_limit_declare(leat_declare *declare, const leat_declare_api *api)
+{
+    api->state(declare, "limit", (leat_state_kind)(LEAT_STATE_VALUE | LEAT_STATE_SHARED), LEAT_API_BIGINT, 0);
+    api->state(declare, "seen", LEAT_STATE_VALUE, LEAT_API_BIGINT, 0);
+    api->output_column(declare, 0, "score", LEAT_API_BIGINT);
+    api->output_column(declare, 0, "bound", LEAT_API_BIGINT);
+    api->output_column(declare, 0, "seen", LEAT_API_BIGINT);
+    return 0;
+}
+
+static int above_limit_process(leat_context *context, const leat_row *row)
+{
+    const leat_context_api *api = context->api;
+    if (row->input == 1)
+        return api->put(context, LIMIT_SHARED, leat_cell_i64(LEAT_API_BIGINT, leat_row_i64(row, 0)));
+    const leat_cell *limit = api->read(context, LIMIT_SHARED);
+    int64_t score = leat_row_i64(row, 1);
+    if (!limit->set || score <= limit->i64)
+        return 0;
+    int64_t bound = limit->i64, seen = api->read(context, LIMIT_SEEN)->i64 + 1;
+    write_i64(context, LIMIT_SEEN, seen);
+    leat_cell cells[] = {leat_cell_i64(LEAT_API_BIGINT, score), leat_cell_i64(LEAT_API_BIGINT, bound),
+                         leat_cell_i64(LEAT_API_BIGINT, seen)};
+    api->emit(context, 0, cells, 3);
+    return 0;
+}
+
+static const leat_process_function above_limit =
+    FUNCTION("above_limit", limit_parameters, .declare = above_limit_declare, .process = above_limit_process);
+
 // ---- the library
 
 static const leat_process_function *const processes[] = {
-    &rising,      &small_then_large, &order_timeout,  &long_ride,    &rides_and_fares, &timer_at, &register_then_delete,
-    &late_timers, &named_timers,     &unnamed_timers, &append_score, &counting_state,  NULL};
+    &rising,       &small_then_large,     &order_timeout, &long_ride,    &rides_and_fares,
+    &timer_at,     &register_then_delete, &late_timers,   &named_timers, &unnamed_timers,
+    &append_score, &counting_state,       &above_limit,   NULL};
 
 extern const leat_library leat_library_entry;
 const leat_library leat_library_entry = {

@@ -140,9 +140,9 @@ class Function:
     def __init__(self, name, arguments, flags, text):
         self.name, self.arguments, self.text = name, arguments, text
         self.lenient = name in ("IF", "NULLIF") or \
-            re.search(r"LENIENT|COALESCE|\b(TEST|SEES_NULL|LIST|AND|OR|MAKES)\b", flags) is not None
-        self.nullable = re.search(r"NULLABLE|MAYBE_NULL|\bN\b", flags) is not None
-        self.fails = re.search(r"FAILS|MAYBE_BAD", flags) is not None
+            re.search(r"LENIENT|COALESCE|\b(TEST|SEES_NULL|SEES|LIST|AND|OR|MAKES)\b", flags) is not None
+        self.nullable = re.search(r"NULLABLE|MAYBE_NULL|\b(N|NF|LNF)\b", flags) is not None
+        self.fails = re.search(r"FAILS|MAYBE_BAD|\b(F|NF|LNF)\b", flags) is not None
 
 
 def functions_of(file):
@@ -233,9 +233,77 @@ EXAMPLES = {
         "CARDINALITY": ["CARDINALITY(ARRAY[1, 2, 3])"], "ITEM": ["ARRAY[10, 20][2]", "MAP['a', 1, 'b', 2]['b']"], "FIELD": [],
         "ELEMENT": ["ELEMENT(ARRAY[7])"], "ARRAY_CONTAINS": ["ARRAY_CONTAINS(ARRAY[1, 2], 2)"], "TYPEOF": ["TYPEOF(reading)"],
     },
+    "array": {
+        "ARRAY_APPEND": ["ARRAY_APPEND(ARRAY[1, 2], 3)"], "ARRAY_PREPEND": ["ARRAY_PREPEND(ARRAY[2, 3], 1)"],
+        "ARRAY_CONCAT": ["ARRAY_CONCAT(ARRAY[1], ARRAY[2, 3])"], "ARRAY_DISTINCT": ["ARRAY_DISTINCT(ARRAY[1, 2, 1])"],
+        "ARRAY_UNION": ["ARRAY_UNION(ARRAY[1, 2], ARRAY[2, 3])"], "ARRAY_EXCEPT": ["ARRAY_EXCEPT(ARRAY[1, 2, 3], ARRAY[2])"],
+        "ARRAY_INTERSECT": ["ARRAY_INTERSECT(ARRAY[1, 2, 3], ARRAY[3, 2])"], "ARRAY_POSITION": ["ARRAY_POSITION(ARRAY['a', 'b'], 'b')"],
+        "ARRAY_REMOVE": ["ARRAY_REMOVE(ARRAY[1, 2, 1], 1)"], "ARRAY_REVERSE": ["ARRAY_REVERSE(ARRAY[1, 2, 3])"],
+        "ARRAY_SLICE": ["ARRAY_SLICE(ARRAY[1, 2, 3, 4], 2, 3)", "ARRAY_SLICE(ARRAY[1, 2, 3, 4], -2)"],
+        "ARRAY_SORT": ["ARRAY_SORT(ARRAY[3, 1, 2])", "ARRAY_SORT(ARRAY[3, 1, 2], FALSE)"], "ARRAY_MAX": ["ARRAY_MAX(ARRAY[3, 1, 2])"],
+        "ARRAY_MIN": ["ARRAY_MIN(ARRAY[3, 1, 2])"], "ARRAY_JOIN": ["ARRAY_JOIN(ARRAY['a', 'b'], '-')"],
+    },
+    "map": {
+        "MAP_KEYS": ["MAP_KEYS(MAP['a', 1, 'b', 2])"], "MAP_VALUES": ["MAP_VALUES(MAP['a', 1, 'b', 2])"],
+        "MAP_ENTRIES": ["MAP_ENTRIES(MAP['a', 1])"], "MAP_FROM_ARRAYS": ["MAP_FROM_ARRAYS(ARRAY['a', 'b'], ARRAY[1, 2])"],
+        "MAP_UNION": ["MAP_UNION(MAP['a', 1], MAP['a', 2, 'b', 3])"], "SPLIT": ["SPLIT('a;b;c', ';')"],
+        "STR_TO_MAP": ["STR_TO_MAP('a=1,b=2')", "STR_TO_MAP('a:1|b:2', '\\|', ':')"],
+    },
+    "json": {
+        "JSON_VALUE": ["JSON_VALUE('{\"a\": {\"b\": 1}}', '$.a.b')", "JSON_VALUE('{\"a\": 1}', '$.a' RETURNING INT)",
+                       "JSON_VALUE('{}', 'lax $.a' DEFAULT 'none' ON EMPTY)"],
+        "JSON_QUERY": ["JSON_QUERY('{\"a\": [1, 2]}', '$.a')", "JSON_QUERY('{\"a\": [1, 2]}', '$.a' RETURNING ARRAY<INT>)",
+                       "JSON_QUERY('{\"a\": 1}', '$.a' WITH CONDITIONAL WRAPPER)"],
+        "JSON_EXISTS": ["JSON_EXISTS('{\"a\": 1}', '$.a')"], "IS JSON": ["line IS JSON"], "IS NOT JSON": ["line IS NOT JSON"],
+        "IS JSON OBJECT": ["'{}' IS JSON OBJECT"], "IS NOT JSON OBJECT": ["'{}' IS NOT JSON OBJECT"], "IS JSON ARRAY": ["'[]' IS JSON ARRAY"],
+        "IS NOT JSON ARRAY": ["'1' IS NOT JSON ARRAY"], "IS JSON SCALAR": ["'1' IS JSON SCALAR"],
+        "IS NOT JSON SCALAR": ["'1' IS NOT JSON SCALAR"],
+    },
+    "json_make": {
+        "JSON_OBJECT": ["JSON_OBJECT('device' VALUE device, 'at' VALUE ts)", "JSON_OBJECT('a' VALUE NULLIF(1, 1) ABSENT ON NULL)"],
+        "JSON_ARRAY": ["JSON_ARRAY(1, 'a', JSON_ARRAY(TRUE))", "JSON_ARRAY(NULLIF(1, 1) NULL ON NULL)"],
+        "JSON": ["JSON_ARRAY(JSON('{\"a\": 1}'))"], "JSON_STRING": ["JSON_STRING(ARRAY[1, 2])"],
+        "JSON_QUOTE": ["JSON_QUOTE('a/b')"], "JSON_UNQUOTE": ["JSON_UNQUOTE('\"a\"')"],
+    },
+    "format": {
+        "PRINTF": ["PRINTF('%s: %6.2f', device, reading)"], "TRANSLATE": ["TRANSLATE('a-b', '-b', '_')"],
+        "TRANSLATE3": ["TRANSLATE3('abc', 'ab', 'xy')"], "ELT": ["ELT(2, 'low', 'high')"], "IS_ALPHA": ["IS_ALPHA('abc')"],
+        "IS_DIGIT": ["IS_DIGIT('12a')"], "IS_DECIMAL": ["IS_DECIMAL('1.5')"],
+    },
+    "regex": {
+        "REGEXP": ["REGEXP(device, '-[0-9]+$')"], "REGEXP_COUNT": ["REGEXP_COUNT('a1b22', '[0-9]+')"],
+        "REGEXP_EXTRACT": ["REGEXP_EXTRACT(device, '([a-z]+)-([0-9]+)', 2)"],
+        "REGEXP_EXTRACT_ALL": ["REGEXP_EXTRACT_ALL('a=1,b=2', '([a-z])=([0-9])', 2)"], "REGEXP_INSTR": ["REGEXP_INSTR(device, '[0-9]')"],
+        "REGEXP_REPLACE": ["REGEXP_REPLACE('a1b22', '[0-9]+', '#')"], "REGEXP_SUBSTR": ["REGEXP_SUBSTR('a1b22', '[0-9]+')"],
+        "SIMILAR TO": ["device SIMILAR TO '(press|mill)-_'", "'10%' SIMILAR TO '[0-9]+!%' ESCAPE '!'"],
+    },
+    "encode": {
+        "MD5": ["MD5('abc')"], "SHA1": ["SHA1('abc')"], "SHA224": ["SHA224('abc')"], "SHA256": ["SHA256('abc')"],
+        "SHA384": ["SHA384('abc')"], "SHA512": ["SHA512('abc')"], "SHA2": ["SHA2('abc', 224)"], "HEX": ["HEX(255)", "HEX('abc')"],
+        "UNHEX": ["DECODE(UNHEX('616263'), 'UTF-8')"], "BIN": ["BIN(10)"], "TO_BASE64": ["TO_BASE64('abc')"],
+        "FROM_BASE64": ["FROM_BASE64('YWJj')"], "ENCODE": ["DECODE(ENCODE('abc', 'UTF-16'), 'UTF-16')"],
+        "DECODE": ["DECODE(UNHEX('e9'), 'ISO-8859-1')"],
+    },
+    "url": {
+        "PARSE_URL": ["PARSE_URL('http://a.org/x?k=v', 'HOST')", "PARSE_URL('http://a.org/x?k=v', 'QUERY', 'k')"],
+        "URL_ENCODE": ["URL_ENCODE('a b/c')"], "URL_DECODE": ["URL_DECODE('a+b%2Fc')"],
+    },
+    "zone": {
+        "CONVERT_TZ": ["CONVERT_TZ('2026-03-01 10:00:00', 'UTC', 'Europe/Berlin')"],
+        "TO_TIMESTAMP_LTZ": ["TO_TIMESTAMP_LTZ('2026-03-01 10:00:00')", "TO_TIMESTAMP_LTZ('2026-03-01 10:00:00', 'yyyy-MM-dd HH:mm:ss', 'GMT+08:00')"],
+    },
 }
 # What is written with other signs than its name.
 SHOWN_AS = {"ITEM": "[ ]", "FIELD": "row.field", "ARRAY": "ARRAY[ ]", "MAP": "MAP[ ]"}
+# What has words inside.
+SIGNATURES = {
+    "JSON_VALUE": "(text, path [RETURNING type] [NULL, ERROR or DEFAULT x ON EMPTY] [NULL, ERROR or DEFAULT x ON ERROR])",
+    "JSON_QUERY": "(text, path [RETURNING ARRAY<type>] [WITHOUT, WITH CONDITIONAL or WITH UNCONDITIONAL WRAPPER]"
+                  " [NULL, ERROR, EMPTY ARRAY or EMPTY OBJECT ON EMPTY] [.. ON ERROR])",
+    "JSON_EXISTS": "(text, path [TRUE, FALSE, UNKNOWN or ERROR ON ERROR])",
+    "JSON_OBJECT": "([KEY] key VALUE any, .. [NULL or ABSENT ON NULL])", "JSON_ARRAY": "(any, .. [NULL or ABSENT ON NULL])",
+    "JSON_OBJECTAGG": "([KEY] key VALUE any [NULL or ABSENT ON NULL])", "JSON_ARRAYAGG": "(any [NULL or ABSENT ON NULL])",
+}
 VOLATILE = {"RAND", "RAND_INTEGER", "UUID"}
 AGGREGATE_EXAMPLES = {
     "COUNT": ["COUNT(*)", "COUNT(reading)", "COUNT(DISTINCT device)"], "SUM": ["SUM(reading)"], "AVG": ["AVG(reading)"],
@@ -243,7 +311,10 @@ AGGREGATE_EXAMPLES = {
     "LAST_VALUE": ["LAST_VALUE(reading)"], "STDDEV_POP": ["STDDEV_POP(reading)"], "STDDEV_SAMP": ["STDDEV_SAMP(reading)"],
     "STDDEV": ["STDDEV(reading)"], "VAR_POP": ["VAR_POP(reading)"], "VAR_SAMP": ["VAR_SAMP(reading)"],
     "VARIANCE": ["VARIANCE(reading)"], "LISTAGG": ["LISTAGG(device, ' ')"], "COLLECT": ["COLLECT(reading)"],
-    "ARRAY_AGG": ["ARRAY_AGG(reading)"],
+    "ARRAY_AGG": ["ARRAY_AGG(reading)"], "JSON_OBJECTAGG": ["JSON_OBJECTAGG(KEY device VALUE reading)"],
+    "JSON_ARRAYAGG": ["JSON_ARRAYAGG(reading)", "JSON_ARRAYAGG(reading NULL ON NULL)"], "MIN_BY": ["MIN_BY(device, reading)"],
+    "MAX_BY": ["MAX_BY(ts, reading)"], "PERCENTILE": ["PERCENTILE(reading, 0.5)", "PERCENTILE(reading, ARRAY[0.25, 0.75])"],
+    "APPROX_COUNT_DISTINCT": ["APPROX_COUNT_DISTINCT(device)"],
 }
 AGGREGATE_ROWS = "".join(
     json.dumps({"line": "a", "device": device, "ts": f"2026-03-01T10:00:0{i}Z", "reading": reading}) + "\n"
@@ -320,6 +391,7 @@ def function_table(group):
     lines = ["| name | arguments | of NULL | | example |", "| --- | --- | --- | --- | --- |"]
     for name, overloads in names.items():
         arguments, texts = signatures(overloads, "")
+        arguments = SIGNATURES.get(name, arguments)
         shown = examples_text(examples[name], results, group != "clock" and name not in VOLATILE)
         lines.append(f"| {code(SHOWN_AS.get(name, name))} | {arguments} | {null_text(overloads)} | {texts} | {shown} |")
     return "\n".join(lines) + "\n"
@@ -334,6 +406,7 @@ def aggregate_table():
     lines = ["| name | arguments | | example |", "| --- | --- | --- | --- |"]
     for name, overloads in names.items():
         arguments, texts = signatures(overloads, "`*`")
+        arguments = SIGNATURES.get(name, arguments)
         lines.append(f"| {code(name)} | {arguments} | {texts} | {examples_text(AGGREGATE_EXAMPLES[name], results, True)} |")
     return "\n".join(lines) + "\n"
 

@@ -732,7 +732,9 @@ void harness_restore_savepoint(harness *h, unsigned instance, unsigned paralleli
     instance_close(h);
     h->context.instance = instance;
     h->context.parallelism = parallelism;
+    h->context.watermarks_anew = true;
     restore(h, LEAT_TIME_NONE);
+    h->context.watermarks_anew = false;
     // What belongs to others now is no longer part of this instance's image.
     image_clear(&h->live);
     take_snapshot(h, &h->live, true, true);

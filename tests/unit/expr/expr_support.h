@@ -2,7 +2,7 @@
 //
 //   (NAME a b ...)      call; names with blanks or signs of their own in double quotes: ("IS NULL" a)
 //   (CASE w t ... e)    (CAST a TYPE)  (TRY_CAST a TYPE)
-//   12 INT, 12L BIGINT, 1.5 DECIMAL(2, 1), 1.5e0 DOUBLE, 1.5f FLOAT, 'text', @text and #1 a text and an INT that stay literals,
+//   12 INT, 12L BIGINT, 1.5 DECIMAL(2, 1), 1.5e0 DOUBLE, 1.5f FLOAT, 'text', @text, @'text' and #1 a text and an INT that stay literals,
 //   TRUE FALSE NULL, NULL:TYPE, ts'2020-01-01 00:00:00', ltz'...', date'...', time'...', ms:1000 INTERVAL, mo:3 months, dec:38,10:1.5
 //   $0 column 0 of the given schema
 // With `as_columns` every literal but @text, #1 and NULL becomes a column whose values are added to `values`.
@@ -244,8 +244,9 @@ static inline leat_expr *parse_expr(expr_test *test)
         return made(test, leat_type_of(LEAT_KIND_STRING), value);
     }
     if (*test->cursor == '@') {
-        size_t size = strcspn(++test->cursor, " )");
-        value.text = leat_slice_of(test->cursor, size);
+        bool quoted = *++test->cursor == '\'';
+        size_t size = quoted ? 0 : strcspn(test->cursor, " )");
+        value.text = quoted ? parse_quoted(test, '\'') : leat_slice_of(test->cursor, size);
         test->cursor += size;
         return leat_expr_literal(&test->scope, leat_type_of(LEAT_KIND_STRING), value);
     }

@@ -7,8 +7,12 @@ typedef struct golden {
 
 static const golden cases[] = {
 #include "tests/unit/expr/golden_casts.inc"
+#include "tests/unit/expr/golden_collections.inc"
+#include "tests/unit/expr/golden_encode.inc"
+#include "tests/unit/expr/golden_json.inc"
 #include "tests/unit/expr/golden_logic.inc"
 #include "tests/unit/expr/golden_numbers.inc"
+#include "tests/unit/expr/golden_regex.inc"
 #include "tests/unit/expr/golden_texts.inc"
 #include "tests/unit/expr/golden_times.inc"
 };

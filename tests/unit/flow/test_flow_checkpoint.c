@@ -303,6 +303,38 @@ static void at_least_once_does_not_wait(void **state)
     alignment(at_least_once, false);
 }
 
+// What a stuck barrier is told with: which task waits, and for what.
+static void what_waits_for_what(void **state)
+{
+    (void)state;
+    char text[512];
+    flow_fixture *f = flow_open(one_worker, 1);
+    leat_flow_waits(f->flow, text, sizeof text);
+    assert_string_equal(text, "every task has let it pass");
+    f->room = 0;
+    for (int i = 0; i < 50; i++)
+        flow_kvt(f, "a", "x", i, 1000 * i);
+    assert_int_equal(flow_try(f), LEAT_OK);
+    leat_flow_barrier(f->flow, ++f->barrier);
+    assert_int_equal(flow_try(f), LEAT_OK);
+    assert_int_equal(flow_try(f), LEAT_OK); // nothing moves, however often it is tried
+    assert_int_equal(f->cut_done, 0);
+    leat_flow_waits(f->flow, text, sizeof text);
+    assert_non_null(strstr(text, "takes nothing"));
+    char cut[8]; // shorter than the answer: cut off, and terminated
+    leat_flow_waits(f->flow, cut, sizeof cut);
+    assert_int_equal(strncmp(cut, text, 7), 0);
+    assert_int_equal(strlen(cut), 7);
+    f->room = -1;
+    for (uint32_t i = 0; i < f->plan->sink_count; i++)
+        leat_flow_wake_sink(f->flow, i);
+    flow_run(f);
+    assert_int_equal(f->cut_done, f->barrier);
+    leat_flow_waits(f->flow, text, sizeof text);
+    assert_string_equal(text, "every task has let it pass");
+    flow_close(f);
+}
+
 static void every_node_has_its_part(void **state)
 {
     (void)state;
@@ -330,6 +362,7 @@ int main(void)
         cmocka_unit_test(barriers_align),
         cmocka_unit_test(at_least_once_does_not_wait),
         cmocka_unit_test(every_node_has_its_part),
+        cmocka_unit_test(what_waits_for_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

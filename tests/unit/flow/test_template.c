@@ -76,6 +76,12 @@ static void payloads(void **state)
     (void)state;
     open_fixture(&f, "line:STRING,at:TIMESTAMP,d:DECIMAL(10,2),rule:STRING");
     expect(&f, "{\"line\": \"{line}\", \"d\": {d}}", false, "L/1,0,1.50,r", "{\"line\": \"L/1\", \"d\": 1.50}");
+    // Within a JSON string a text stays one.
+    expect(&f, "{\"line\": \"{line}\"}", false, "'a\"b\\c\nd\x01/',0,0,r",
+           "{\"line\": \"a\\\"b\\\\c\\u000ad\\u0001/\"}");
+    expect(&f, " [\"<{line}>\", \"x\\\"{line}\", {d}]", false, "'\"',0,1.50,r", " [\"<\\\">\", \"x\\\"\\\"\", 1.50]");
+    expect(&f, "[{line}, \"{line}\"]", false, "'\"',0,0,r", "[\", \"\\\"\"]"); // without quotes it is the owner's JSON
+    expect(&f, "{line}: \"{line}\"", false, "'\"',0,0,r", "\": \"\"\"");       // no JSON
     expect(&f, "{line}", false, "'a+b',0,0,r", "a+b"); // only topics have characters to keep out
     expect(&f, "{rule}", false, "a,0,0,own", "own");   // a column goes before a name of ours
     close_fixture(&f);

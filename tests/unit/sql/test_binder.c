@@ -48,7 +48,8 @@ static void refusals_at_their_places(void **state)
         fixture f;
         uint32_t count;
         fixture_init(&f);
-        assert_int_equal(plan(&f, refusals[i].sql), LEAT_E_INVALID);
+        if (plan(&f, refusals[i].sql) != LEAT_E_INVALID)
+            fail_msg("%s\nis not refused", refusals[i].sql);
         if (strcmp(print_errors(&f), refusals[i].errors))
             fail_msg("%s\n%s\nnot\n%s", refusals[i].sql, print_errors(&f), refusals[i].errors);
         leat_planner_nodes(f.planner, &count);

@@ -1,0 +1,213 @@
+// EXISTS and IN among the conditions of WHERE: semi and anti joins with the rows of the subquery.
+//
+// The subquery's own conditions that speak of the query around it become conditions of the join, the others filter its rows.
+#include "config/sql/planner_join.h"
+#include "config/sql/print.h"
+
+typedef struct subquery {
+    plan_rule *rule;
+    plan_name *names;
+    const leat_sql_query *query;
+    const leat_sql_expr *operand; // IN; NULL: EXISTS
+    bool negated;
+    leat_sql_span span;
+} subquery;
+
+static bool is_not(const leat_sql_expr *expr)
+{
+    return expr->kind == LEAT_SQL_EXPR_UNARY && expr->unary.op == LEAT_SQL_NOT;
+}
+
+static subquery subquery_of(const leat_sql_expr *expr)
+{
+    subquery it = {.span = expr->span};
+    for (; is_not(expr); expr = expr->unary.operand)
+        it.negated = !it.negated;
+    if (expr->kind == LEAT_SQL_EXPR_EXISTS)
+        it.query = expr->query;
+    if (expr->kind == LEAT_SQL_EXPR_IN_QUERY) {
+        it.query = expr->in_query.query;
+        it.operand = expr->in_query.operand;
+        it.negated ^= expr->in_query.negated;
+    }
+    return it;
+}
+
+bool plan_is_subquery(const leat_sql_expr *condition) { return subquery_of(condition).query != NULL; }
+
+// ---- rows of the subquery
+
+typedef struct correlation {
+    const plan_source *outer;
+    plan_source inner;
+    plan_join join;
+    leat_sql_scope scope; // outer tables, then the subquery's own
+    const leat_sql_select *select;
+} correlation;
+
+static bool has_aggregate(void *context, const leat_sql_expr *expr)
+{
+    if (expr->kind == LEAT_SQL_EXPR_CALL && expr->call.name.count == 1) {
+        static const char *const names[] = {"COUNT", "SUM", "AVG", "MIN", "MAX", "LISTAGG", "ARRAY_AGG"};
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            *(bool *)context |= leat_slice_is_nocase(expr->call.name.parts[0].text, names[i]);
+    }
+    return true;
+}
+
+// Its FROM and WHERE can be taken apart; anything more is planned as a query of its own, which sees nothing of the one around it.
+static bool is_plain(const leat_sql_query *query)
+{
+    bool aggregates = false;
+    const leat_sql_select *select = query->select;
+    if (query->kind != LEAT_SQL_QUERY_SELECT || query->cte_count || query->limit || query->offset || query->fetch ||
+        !select->from || select->is_grouped || select->having || select->qualify || select->window_count)
+        return false;
+    for (uint32_t i = 0; i < select->item_count; i++)
+        leat_sql_expr_walk(select->items[i].expr, has_aggregate, &aggregates);
+    return !aggregates;
+}
+
+static bool plan_whole(subquery *it, correlation *with)
+{
+    relation rows;
+    leat_sql_scope_table *table = leat_arena_new(it->rule->arena, leat_sql_scope_table);
+    if (!plan_query(it->rule, it->names, it->query, &rows) || !plan_materialize(it->rule, &rows, &with->inner.relation))
+        return false;
+    *table = (leat_sql_scope_table){.schema = with->inner.relation.schema};
+    with->inner.scope = (leat_sql_scope){table, 1};
+    return true;
+}
+
+static bool plan_parts(subquery *it, correlation *with)
+{
+    relation rows;
+    with->select = it->query->select;
+    if (!plan_from_where(it->rule, it->names, with->select->from, plan_where_hints(it->rule, with->select->where),
+                         &with->inner) ||
+        !plan_materialize(it->rule, &with->inner.relation, &rows))
+        return false;
+    with->inner.relation = rows;
+    return true;
+}
+
+static void join_scopes(subquery *it, correlation *with)
+{
+    const leat_sql_scope *outer = &with->outer->scope, *inner = &with->inner.scope;
+    uint32_t count = outer->count + inner->count;
+    leat_sql_scope_table *tables = leat_arena_array(it->rule->arena, leat_sql_scope_table, count + 1);
+    for (uint32_t t = 0; t < count; t++) {
+        bool is_outer = t < outer->count;
+        tables[t] = is_outer ? outer->tables[t] : inner->tables[t - outer->count];
+        tables[t].outer = is_outer;
+        tables[t].first += is_outer ? 0 : with->outer->relation.schema->count;
+    }
+    with->scope = (leat_sql_scope){tables, count};
+}
+
+// ---- conditions
+
+static bool add_condition(subquery *it, correlation *with, const leat_sql_expr *condition)
+{
+    leat_sql_binder binder;
+    if (condition->kind == LEAT_SQL_EXPR_BINARY && condition->binary.op == LEAT_SQL_AND)
+        return add_condition(it, with, condition->binary.left) && add_condition(it, with, condition->binary.right);
+    if (plan_is_subquery(condition)) {
+        plan_error(it->rule, condition->span, "a subquery within a subquery is not in leat yet");
+        return false;
+    }
+    plan_binder_init(it->rule, &with->scope, "WHERE", &binder);
+    leat_expr *bound = leat_sql_bind_condition(&binder, condition);
+    it->rule->failed |= !bound;
+    return bound && plan_join_add(&with->join, bound);
+}
+
+static uint32_t operand_count(const leat_sql_expr *operand)
+{
+    return operand->kind == LEAT_SQL_EXPR_CONSTRUCTOR ? operand->constructor.items.count : 1;
+}
+
+static const leat_sql_expr *operand_at(const leat_sql_expr *operand, uint32_t i)
+{
+    return operand->kind == LEAT_SQL_EXPR_CONSTRUCTOR ? operand->constructor.items.items[i] : operand;
+}
+
+// Column i of the subquery's select list, over both.
+static leat_expr *selected(subquery *it, correlation *with, leat_sql_binder *binder, uint32_t i)
+{
+    const relation *rows = &with->inner.relation;
+    uint32_t first = with->outer->relation.schema->count;
+    bool star =
+        with->select && with->select->item_count == 1 && with->select->items[0].expr->kind == LEAT_SQL_EXPR_STAR;
+    if (with->select && !star)
+        return leat_sql_bind(binder, with->select->items[i].expr);
+    return leat_expr_column(&it->rule->expr, 0, first + i, rows->schema->fields[i].type);
+}
+
+static uint32_t selected_count(const correlation *with)
+{
+    bool star =
+        with->select && with->select->item_count == 1 && with->select->items[0].expr->kind == LEAT_SQL_EXPR_STAR;
+    return with->select && !star ? with->select->item_count : with->inner.relation.schema->count;
+}
+
+// NOT IN is not TRUE as soon as a comparison is unknown.
+static leat_expr *or_unknown(leat_sql_binder *binder, leat_expr *equal, leat_sql_span span)
+{
+    leat_expr *unknown = leat_sql_apply(binder, "IS NULL", &equal, 1, span);
+    leat_expr *either[] = {equal, unknown};
+    return leat_sql_apply(binder, "OR", either, 2, span);
+}
+
+static bool add_operand(subquery *it, correlation *with)
+{
+    leat_sql_binder own, outer;
+    uint32_t count = it->operand ? operand_count(it->operand) : 0;
+    if (it->operand && selected_count(with) != count) {
+        plan_error(it->rule, it->span, "IN compares %u value%s with the %u column%s of its query", count,
+                   count == 1 ? "" : "s", selected_count(with), selected_count(with) == 1 ? "" : "s");
+        return false;
+    }
+    plan_binder_init(it->rule, &with->outer->scope, "IN", &outer);
+    plan_binder_init(it->rule, &with->scope, "SELECT", &own);
+    for (uint32_t i = 0; i < count; i++) {
+        leat_expr *sides[] = {leat_sql_bind(&outer, operand_at(it->operand, i)), selected(it, with, &own, i)};
+        leat_expr *equal = leat_sql_apply(&own, "=", sides, 2, it->span);
+        if (equal && it->negated)
+            equal = or_unknown(&own, equal, it->span);
+        it->rule->failed |= !equal;
+        if (!equal || !plan_join_add(&with->join, equal))
+            return false;
+    }
+    return true;
+}
+
+bool plan_semi_join(plan_rule *rule, plan_name *names, plan_source *source, const leat_sql_expr *condition)
+{
+    subquery it = subquery_of(condition);
+    correlation *with = leat_arena_new(rule->arena, correlation);
+    relation rows;
+    LEAT_ASSERT(it.query); // a condition of another kind does not come here
+    it.rule = rule;
+    it.names = names;
+    if (!plan_materialize(rule, &source->relation, &rows))
+        return false;
+    source->relation = rows;
+    with->outer = source;
+    if (!(is_plain(it.query) ? plan_parts(&it, with) : plan_whole(&it, with)))
+        return false;
+    if (rows.schema->count + with->inner.relation.schema->count > LEAT_COLUMNS_MAX) {
+        plan_error(rule, it.span, "a query and its subquery may have %d columns together", LEAT_COLUMNS_MAX);
+        return false;
+    }
+    join_scopes(&it, with);
+    plan_join_begin(&with->join, rule, it.negated ? LEAT_JOIN_ANTI : LEAT_JOIN_SEMI, &rows, &with->inner.relation,
+                    it.span);
+    if (with->select && with->select->where && !add_condition(&it, with, with->select->where))
+        return false;
+    relation out;
+    if (!add_operand(&it, with) || !plan_join_choose(&with->join, &out))
+        return false;
+    source->relation = out;
+    return true;
+}

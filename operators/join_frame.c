@@ -1,0 +1,278 @@
+#include "operators/join_frame.h"
+
+#include <string.h>
+
+enum { SLOTS_MIN = 64 };
+
+static const leat_schema *schema_of(const leat_join_frame *frame, unsigned side)
+{
+    return frame->context->inputs[side];
+}
+
+leat_code leat_join_no_budget(const leat_join_frame *frame, leat_error *out_error)
+{
+    return leat_error_set(out_error, LEAT_E_LIMIT,
+                          "the memory budget of %zu bytes does not hold the rows of a join with %u keys",
+                          frame->context->budget->limit, leat_keys_count(frame->keys));
+}
+
+// ---- life
+
+// Equal keys have equal bytes only when both sides encode them the same way; config brings them to one type.
+static leat_type *key_types(leat_join_frame *frame)
+{
+    const leat_join_sides *sides = frame->sides;
+    leat_type *types = leat_arena_array(frame->context->arena, leat_type, sides->key_count + 1);
+    for (uint32_t i = 0; i < sides->key_count; i++) {
+        types[i] = schema_of(frame, LEAT_LEFT)->fields[sides->key_columns[LEAT_LEFT][i]].type;
+        leat_type other = schema_of(frame, LEAT_RIGHT)->fields[sides->key_columns[LEAT_RIGHT][i]].type;
+        LEAT_ASSERT(leat_type_physical(types[i]) == leat_type_physical(other) && types[i].scale == other.scale);
+    }
+    return types;
+}
+
+leat_code leat_join_open(leat_join_frame *frame, leat_operator_context *context, const leat_join_sides *sides,
+                         leat_error *out_error)
+{
+    bool left_only = sides->kind == LEAT_JOIN_SEMI || sides->kind == LEAT_JOIN_ANTI;
+    frame->context = context;
+    frame->sides = sides;
+    LEAT_ASSERT(context->outputs[0]->count ==
+                sides->column_counts[LEAT_LEFT] + (left_only ? 0 : sides->column_counts[LEAT_RIGHT]));
+    leat_code code =
+        leat_keys_create(context->env, context->budget, key_types(frame), sides->key_count, &frame->keys, out_error);
+    if (code != LEAT_OK)
+        return code;
+    frame->slots = leat_arena_alloc(context->arena, LEAT_BATCH_ROWS * sizeof *frame->slots);
+    for (unsigned side = 0; side < 2; side++) {
+        frame->values[side] = leat_arena_array(context->arena, leat_value, schema_of(frame, side)->count + 1);
+        leat_arena_init(&frame->texts[side], context->env, 0);
+    }
+    leat_eval_init(&frame->eval, context->env);
+    leat_writer_init(&frame->encoded, context->env, SIZE_MAX);
+    leat_emitter_init(&frame->results, context, 0);
+    frame->watermark_ms = LEAT_TIME_NONE;
+    return LEAT_OK;
+}
+
+static void slots_fini(leat_join_frame *frame, leat_join_slots *slots)
+{
+    leat_budget *budget = frame->context->budget;
+    leat_budget_free(budget, slots->bits, slots->words * sizeof *slots->bits);
+    leat_budget_free(budget, slots->items, slots->capacity * sizeof *slots->items);
+    *slots = (leat_join_slots){0};
+}
+
+void leat_join_close(leat_join_frame *frame)
+{
+    leat_emitter_fini(&frame->results);
+    leat_writer_fini(&frame->encoded);
+    leat_eval_fini(&frame->eval);
+    leat_arena_fini(&frame->texts[LEAT_LEFT]);
+    leat_arena_fini(&frame->texts[LEAT_RIGHT]);
+    slots_fini(frame, &frame->empty);
+    slots_fini(frame, &frame->waiting);
+    leat_keys_destroy(frame->keys);
+}
+
+// ---- slots of which nothing may be left
+
+static bool slots_room(leat_budget *budget, leat_join_slots *slots, uint32_t slot)
+{
+    uint32_t words = slot / 64 + 1;
+    if (words > slots->words) {
+        words = words < slots->words * 2 ? slots->words * 2 : words;
+        void *bits =
+            leat_budget_grow(budget, slots->bits, slots->words * sizeof *slots->bits, words * sizeof *slots->bits);
+        if (!bits)
+            return false;
+        slots->bits = bits;
+        slots->words = words;
+    }
+    if (slots->count < slots->capacity)
+        return true;
+    uint32_t capacity = slots->capacity ? slots->capacity * 2 : SLOTS_MIN;
+    void *items =
+        leat_budget_grow(budget, slots->items, slots->capacity * sizeof *slots->items, capacity * sizeof *slots->items);
+    if (!items)
+        return false;
+    slots->items = items;
+    slots->capacity = capacity;
+    return true;
+}
+
+// Without memory the slot is looked at again when its key is next used.
+static void slots_add(leat_join_frame *frame, leat_join_slots *slots, uint32_t slot)
+{
+    if (!slots_room(frame->context->budget, slots, slot) || (slots->bits[slot / 64] >> slot % 64 & 1))
+        return;
+    slots->bits[slot / 64] |= UINT64_C(1) << slot % 64;
+    slots->items[slots->count++] = slot;
+}
+
+static uint32_t slots_pop(leat_join_slots *slots)
+{
+    uint32_t slot = slots->items[--slots->count];
+    slots->bits[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+    return slot;
+}
+
+void leat_join_may_be_empty(leat_join_frame *frame, uint32_t slot) { slots_add(frame, &frame->empty, slot); }
+
+static void release_empty(leat_join_frame *frame)
+{
+    while (frame->empty.count) {
+        uint32_t slot = slots_pop(&frame->empty);
+        bool waiting = false;
+        if (!leat_keys_live(frame->keys, slot))
+            continue;
+        if (frame->release(frame->owner, slot, &waiting))
+            leat_keys_release(frame->keys, slot);
+        else if (waiting)
+            slots_add(frame, &frame->waiting, slot);
+    }
+}
+
+void leat_join_stored(leat_join_frame *frame, const leat_snapshot *snapshot)
+{
+    if (snapshot->keep_marks)
+        return;
+    while (frame->waiting.count)
+        slots_add(frame, &frame->empty, slots_pop(&frame->waiting));
+    release_empty(frame);
+}
+
+void leat_join_end(leat_join_frame *frame)
+{
+    leat_emitter_flush(&frame->results);
+    release_empty(frame);
+}
+
+// ---- rows in
+
+leat_code leat_join_begin(leat_join_frame *frame, unsigned input, const leat_batch *batch, leat_error *out_error)
+{
+    frame->batch = batch;
+    frame->input = input;
+    return leat_keys_resolve(frame->keys, batch, frame->sides->key_columns[input], frame->slots, out_error);
+}
+
+bool leat_join_take(leat_join_frame *frame, uint32_t i, uint32_t *out_row, uint32_t *out_slot)
+{
+    const leat_batch *batch = frame->batch;
+    const leat_join_sides *sides = frame->sides;
+    uint32_t row = leat_batch_row(batch, i);
+    if (frame->slots[i] == LEAT_SLOT_NONE) {
+        leat_drops_add(frame->context->drops, LEAT_DROP_TOO_LARGE, 1);
+        return false;
+    }
+    for (uint32_t c = 0; c < schema_of(frame, frame->input)->count; c++)
+        frame->values[frame->input][c] = leat_column_value(&batch->columns[c], row);
+    frame->event_ms[frame->input] = batch->event_ms ? batch->event_ms[row] : LEAT_TIME_NONE;
+    frame->meets_nobody = false;
+    for (uint32_t k = 0; k < sides->key_count; k++)
+        frame->meets_nobody |=
+            !sides->nulls_meet[k] && frame->values[frame->input][sides->key_columns[frame->input][k]].is_null;
+    *out_row = row;
+    *out_slot = frame->slots[i];
+    return true;
+}
+
+static void encode_columns(leat_join_frame *frame)
+{
+    const leat_schema *schema = schema_of(frame, frame->input);
+    for (uint32_t c = 0; c < schema->count; c++)
+        leat_value_encode(schema->fields[c].type, &frame->values[frame->input][c], &frame->encoded);
+}
+
+leat_slice leat_join_encode(leat_join_frame *frame)
+{
+    leat_writer_reset(&frame->encoded);
+    encode_columns(frame);
+    return leat_writer_slice(&frame->encoded);
+}
+
+leat_slice leat_join_encode_unique(leat_join_frame *frame, const uint32_t *columns, uint32_t count,
+                                   size_t *out_identity)
+{
+    const leat_schema *schema = schema_of(frame, frame->input);
+    leat_writer_reset(&frame->encoded);
+    for (uint32_t i = 0; i < count; i++)
+        leat_value_encode(schema->fields[columns[i]].type, &frame->values[frame->input][columns[i]], &frame->encoded);
+    *out_identity = frame->encoded.size;
+    encode_columns(frame);
+    if (!count)
+        *out_identity = frame->encoded.size;
+    return leat_writer_slice(&frame->encoded);
+}
+
+// ---- rows out
+
+void leat_join_load(leat_join_frame *frame, unsigned side, leat_slice row)
+{
+    const leat_schema *schema = schema_of(frame, side);
+    leat_reader reader;
+    leat_reader_init(&reader, row.data, row.size);
+    leat_arena_reset(&frame->texts[side]);
+    for (uint32_t c = 0; c < schema->count; c++)
+        LEAT_ASSERT(leat_value_decode(schema->fields[c].type, &reader, &frame->texts[side], &frame->values[side][c]));
+}
+
+static bool condition_holds(leat_join_frame *frame)
+{
+    leat_row_view views[2];
+    leat_value result;
+    for (unsigned side = 0; side < 2; side++)
+        views[side] = (leat_row_view){frame->values[side], frame->event_ms[side], frame->watermark_ms};
+    leat_eval_row_begin(&frame->eval, frame->context->now_ms);
+    if (leat_program_run_row(frame->sides->condition, &frame->eval, views, 2, &result))
+        return !result.is_null && result.boolean;
+    leat_drops_add(frame->context->drops, LEAT_DROP_EXPRESSION, 1);
+    return false;
+}
+
+bool leat_join_meets(leat_join_frame *frame)
+{
+    return !frame->meets_nobody && (!frame->sides->condition || condition_holds(frame));
+}
+
+static void set_columns(leat_join_frame *frame, uint32_t row, uint32_t first, unsigned side, bool given)
+{
+    leat_value null = leat_value_null();
+    for (uint32_t c = 0; c < frame->sides->column_counts[side]; c++)
+        leat_emitter_set(&frame->results, row, first + c, given ? &frame->values[side][c] : &null);
+}
+
+void leat_join_emit(leat_join_frame *frame, bool left, bool right, leat_row_kind kind, int64_t event_ms, uint64_t cause)
+{
+    const leat_join_sides *sides = frame->sides;
+    uint32_t row = leat_emitter_row(&frame->results, event_ms, kind, cause);
+    set_columns(frame, row, 0, LEAT_LEFT, left);
+    if (sides->kind != LEAT_JOIN_SEMI && sides->kind != LEAT_JOIN_ANTI)
+        set_columns(frame, row, sides->column_counts[LEAT_LEFT], LEAT_RIGHT, right);
+}
+
+int64_t leat_join_time(const leat_join_frame *frame, bool left, bool right, int64_t otherwise)
+{
+    int32_t column = frame->context->outputs[0]->rowtime;
+    uint32_t split = frame->sides->column_counts[LEAT_LEFT];
+    if (column < 0)
+        return otherwise;
+    unsigned side = (uint32_t)column >= split;
+    const leat_value *value = &frame->values[side][side ? (uint32_t)column - split : (uint32_t)column];
+    return (side ? right : left) && !value->is_null ? value->i64 : otherwise;
+}
+
+// ---- stored
+
+leat_code leat_join_restore_row(leat_join_frame *frame, leat_rows *rows, leat_slice key, leat_slice value,
+                                leat_error *out_error)
+{
+    uint64_t number;
+    leat_slice bytes;
+    uint32_t slot;
+    if (!leat_rows_key(key, &number, &bytes))
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored key of a join, %zu bytes, is damaged", key.size);
+    leat_code code = leat_keys_slot(frame->keys, bytes, &slot, out_error);
+    return code == LEAT_OK ? leat_rows_restore(rows, slot, number, value, out_error) : code;
+}

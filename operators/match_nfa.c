@@ -1,0 +1,677 @@
+#include "operators/match_nfa.h"
+
+#include <string.h>
+
+#include "operators/core/batch.h"
+
+// ---- heaps of runs
+
+static int compare(const pattern_run *a, const pattern_run *b)
+{
+    if (a->first_ms != b->first_ms)
+        return a->first_ms < b->first_ms ? -1 : 1;
+    return a->first_id < b->first_id ? -1 : a->first_id > b->first_id;
+}
+
+static bool queue_room(leat_budget *budget, pattern_queue *queue)
+{
+    if (queue->count < queue->room)
+        return true;
+    uint32_t room = queue->room ? queue->room * 2 : 2;
+    pattern_run *runs = leat_budget_grow(budget, queue->runs, queue->room * sizeof *runs, room * sizeof *runs);
+    if (!runs)
+        return false;
+    queue->runs = runs;
+    queue->room = room;
+    return true;
+}
+
+bool leat_pattern_push(leat_budget *budget, pattern_queue *queue, pattern_run run)
+{
+    if (!queue_room(budget, queue))
+        return false;
+    uint32_t place = queue->count++;
+    for (; place && compare(&run, &queue->runs[(place - 1) / 2]) < 0; place = (place - 1) / 2)
+        queue->runs[place] = queue->runs[(place - 1) / 2];
+    queue->runs[place] = run;
+    return true;
+}
+
+static void sift_down(pattern_queue *queue, uint32_t place, pattern_run run)
+{
+    uint32_t half = queue->count / 2;
+    while (place < half) {
+        uint32_t child = 2 * place + 1;
+        if (child + 1 < queue->count && compare(&queue->runs[child], &queue->runs[child + 1]) > 0)
+            child++;
+        if (compare(&run, &queue->runs[child]) <= 0)
+            break;
+        queue->runs[place] = queue->runs[child];
+        place = child;
+    }
+    queue->runs[place] = run;
+}
+
+static pattern_run queue_pop(pattern_queue *queue)
+{
+    pattern_run first = queue->runs[0], last = queue->runs[--queue->count];
+    if (queue->count)
+        sift_down(queue, 0, last);
+    return first;
+}
+
+static void heapify(pattern_queue *queue)
+{
+    for (uint32_t i = queue->count / 2; i--;)
+        sift_down(queue, i, queue->runs[i]);
+}
+
+static void queue_free(leat_budget *budget, pattern_queue *queue)
+{
+    leat_budget_free(budget, queue->runs, queue->room * sizeof *queue->runs);
+    *queue = (pattern_queue){0};
+}
+
+// Takes over the runs of `from`, which is left empty.
+static bool queue_move(leat_budget *budget, pattern_queue *to, pattern_queue *from)
+{
+    while (to->room < from->count) {
+        uint32_t room = to->room ? to->room * 2 : 2;
+        pattern_run *runs = leat_budget_grow(budget, to->runs, to->room * sizeof *runs, room * sizeof *runs);
+        if (!runs)
+            return false;
+        to->runs = runs;
+        to->room = room;
+    }
+    if (from->count)
+        memcpy(to->runs, from->runs, from->count * sizeof *from->runs);
+    to->count = from->count;
+    from->count = 0;
+    return true;
+}
+
+// ---- runs
+
+static void drop(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
+{
+    if (run->entry)
+        pattern_unpin(nfa->budget, &key->buffer, run->entry);
+    pattern_version_unref(nfa->budget, run->version);
+}
+
+// The run no longer needs its rows.
+static bool release(pattern_nfa *nfa, pattern_key *key, const pattern_run *run)
+{
+    return !run->entry || pattern_release(nfa->budget, &key->buffer, &nfa->work, run->entry, run->version);
+}
+
+static bool give_up(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
+{
+    bool released = release(nfa, key, run);
+    drop(nfa, key, run);
+    return released;
+}
+
+static void drop_all(pattern_nfa *nfa, pattern_key *key, pattern_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        drop(nfa, key, &queue->runs[i]);
+    queue->count = 0;
+}
+
+static bool is_start(const pattern_run *run) { return run->state->kind == PATTERN_START; }
+
+static pattern_run start_run(const pattern_nfa *nfa, pattern_version *version)
+{
+    return (pattern_run){.state = nfa->graph.start,
+                         .version = version,
+                         .start_ms = -1,
+                         .first_ms = LEAT_TIME_MAX,
+                         .first_id = UINT32_MAX};
+}
+
+bool leat_pattern_begin_key(pattern_nfa *nfa, pattern_key *key)
+{
+    *key = (pattern_key){.last_ms = LEAT_TIME_NONE, .timer_ms = INT64_MAX};
+    pattern_version *version = pattern_version_new(nfa->budget, NULL, 1);
+    if (!version)
+        return false;
+    if (leat_pattern_push(nfa->budget, &key->runs, start_run(nfa, version)))
+        return true;
+    pattern_version_unref(nfa->budget, version);
+    return false;
+}
+
+void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key)
+{
+    for (uint32_t i = 0; i < key->runs.count; i++)
+        pattern_version_unref(nfa->budget, key->runs.runs[i].version);
+    for (uint32_t i = 0; i < key->done.count; i++)
+        pattern_version_unref(nfa->budget, key->done.runs[i].version);
+    pattern_buffer_clear(nfa->budget, &key->buffer);
+    queue_free(nfa->budget, &key->runs);
+    queue_free(nfa->budget, &key->done);
+    *key = (pattern_key){0};
+}
+
+// ---- which ways a row opens
+
+static bool answer(pattern_nfa *nfa, uint32_t condition, const pattern_run *run)
+{
+    uint32_t stamp = nfa->spec->conditions[condition].simple ? nfa->row_stamp : nfa->stamp;
+    if (nfa->stamps[condition] != stamp) {
+        nfa->answers[condition] = nfa->test(nfa, condition, run);
+        nfa->stamps[condition] = stamp;
+    }
+    return nfa->answers[condition];
+}
+
+static bool passes(pattern_nfa *nfa, const pattern_test *test, const pattern_run *run)
+{
+    switch (test->kind) {
+    case PATTERN_TRUE:
+        return true;
+    case PATTERN_CONDITION:
+        return answer(nfa, test->condition, run);
+    case PATTERN_NOT:
+        return !passes(nfa, test->left, run);
+    case PATTERN_AND:
+        return passes(nfa, test->left, run) && passes(nfa, test->right, run);
+    }
+    return false;
+}
+
+static bool push_state(pattern_nfa *nfa, uint32_t *inout_count, const pattern_state *state)
+{
+    if (*inout_count == nfa->stack_room) {
+        uint32_t room = nfa->stack_room ? nfa->stack_room * 2 : 16;
+        void *stack =
+            leat_budget_grow(nfa->budget, nfa->stack, nfa->stack_room * sizeof *nfa->stack, room * sizeof *nfa->stack);
+        if (!stack)
+            return false;
+        nfa->stack = stack;
+        nfa->stack_room = room;
+    }
+    nfa->stack[(*inout_count)++] = state;
+    return true;
+}
+
+static bool way_add(pattern_nfa *nfa, const pattern_state *source, const pattern_transition *transition,
+                    const pattern_run *run)
+{
+    if (nfa->way_count == nfa->way_room) {
+        uint32_t room = nfa->way_room ? nfa->way_room * 2 : 16;
+        void *ways =
+            leat_budget_grow(nfa->budget, nfa->ways, nfa->way_room * sizeof *nfa->ways, room * sizeof *nfa->ways);
+        if (!ways)
+            return false;
+        nfa->ways = ways;
+        nfa->way_room = room;
+    }
+    nfa->ways[nfa->way_count++] = (pattern_way){transition, source};
+    nfa->takes += transition->action == PATTERN_TAKE;
+    nfa->ignores += transition->action == PATTERN_IGNORE && transition->target != run->state;
+    return true;
+}
+
+// From the run's state and through what it proceeds to; the last one pushed is looked at first.
+static bool decide(pattern_nfa *nfa, const pattern_run *run)
+{
+    uint32_t count = 0;
+    nfa->way_count = nfa->takes = nfa->ignores = 0;
+    nfa->stamp++;
+    if (!push_state(nfa, &count, run->state))
+        return false;
+    while (count) {
+        const pattern_state *state = nfa->stack[--count];
+        for (uint32_t i = 0; i < state->transition_count; i++) {
+            const pattern_transition *transition = &state->transitions[i];
+            if (!passes(nfa, transition->test, run))
+                continue;
+            bool noted = transition->action == PATTERN_PROCEED ? push_state(nfa, &count, transition->target)
+                                                               : way_add(nfa, state, transition, run);
+            if (!noted)
+                return false;
+        }
+    }
+    return true;
+}
+
+// The final state, when the row leads on to it without a further one. *out_state NULL: no.
+static bool final_behind(pattern_nfa *nfa, const pattern_state *from, const pattern_run *run,
+                         const pattern_state **out_state)
+{
+    uint32_t count = 0;
+    *out_state = NULL;
+    if (!push_state(nfa, &count, from))
+        return false;
+    while (count) {
+        const pattern_state *state = nfa->stack[--count];
+        for (uint32_t i = 0; i < state->transition_count; i++) {
+            const pattern_transition *transition = &state->transitions[i];
+            if (transition->action != PATTERN_PROCEED || !passes(nfa, transition->test, run))
+                continue;
+            if (transition->target->kind == PATTERN_FINAL) {
+                *out_state = transition->target;
+                return true;
+            }
+            if (!push_state(nfa, &count, transition->target))
+                return false;
+        }
+    }
+    return true;
+}
+
+// ---- what follows a run
+
+static bool made_add(pattern_nfa *nfa, pattern_run run, const pattern_state *state, pattern_version *version)
+{
+    if (!version || !queue_room(nfa->budget, &nfa->made)) {
+        pattern_version_unref(nfa->budget, version);
+        return false;
+    }
+    run.state = state;
+    run.version = version;
+    pattern_lock(run.entry, version);
+    run.entry->pins++;
+    nfa->made.runs[nfa->made.count++] = run;
+    return true;
+}
+
+static uint32_t own_raise(const pattern_nfa *nfa)
+{
+    return nfa->takes || nfa->ignores ? nfa->ignores + (nfa->takes > 1 ? nfa->takes : 1) : 0;
+}
+
+static bool ignore(pattern_nfa *nfa, const pattern_run *run, const pattern_state *target, uint32_t *inout_ignores)
+{
+    if (is_start(run))
+        return true;
+    if (target == run->state)
+        return made_add(nfa, *run, target, pattern_version_raise(nfa->budget, run->version, own_raise(nfa)));
+    uint32_t skip = (nfa->takes ? nfa->takes - 1 : 0) + (*inout_ignores)--;
+    pattern_version *raised = pattern_version_raise(nfa->budget, run->version, skip);
+    pattern_version *version = raised ? pattern_version_new(nfa->budget, raised, 0) : NULL;
+    pattern_version_unref(nfa->budget, raised);
+    return made_add(nfa, *run, target, version);
+}
+
+// Rows of a key come in order of time, except across a savepoint.
+static uint32_t event_id(pattern_nfa *nfa)
+{
+    pattern_key *key = nfa->key;
+    if (key->last_ms != nfa->time_ms) {
+        key->next_id = 0;
+        for (const pattern_event *event = key->buffer.first; event; event = event->next)
+            if (event->time_ms == nfa->time_ms && event->id >= key->next_id)
+                key->next_id = event->id + 1;
+        key->last_ms = nfa->time_ms;
+    }
+    return key->next_id++;
+}
+
+static pattern_event *event_of(pattern_nfa *nfa)
+{
+    if (!nfa->event)
+        nfa->event = pattern_event_new(nfa->budget, &nfa->key->buffer, nfa->types, nfa->spec->kept_count, nfa->row,
+                                       nfa->time_ms, event_id(nfa), nfa->cause);
+    return nfa->event;
+}
+
+static bool take_with(pattern_nfa *nfa, const pattern_run *run, const pattern_way *way, pattern_version *version)
+{
+    pattern_event *event = event_of(nfa);
+    pattern_run taken = *run;
+    const pattern_state *final;
+    if (!event)
+        return false;
+    taken.entry = pattern_take(nfa->budget, event, (uint32_t)way->source->stage, run->entry, version);
+    pattern_version *next = taken.entry ? pattern_version_new(nfa->budget, version, 0) : NULL;
+    if (!next)
+        return false;
+    if (is_start(run)) {
+        taken.start_ms = taken.first_ms = event->time_ms;
+        taken.first_id = event->id;
+    }
+    bool made = made_add(nfa, taken, way->transition->target, pattern_version_ref(next)) &&
+                final_behind(nfa, way->transition->target, run, &final) &&
+                (!final || made_add(nfa, taken, final, pattern_version_ref(next)));
+    pattern_version_unref(nfa->budget, next);
+    return made;
+}
+
+static bool take(pattern_nfa *nfa, const pattern_run *run, const pattern_way *way, uint32_t raise)
+{
+    pattern_version *version = pattern_version_raise(nfa->budget, run->version, raise);
+    bool taken = version && take_with(nfa, run, way, version);
+    pattern_version_unref(nfa->budget, version);
+    return taken;
+}
+
+static bool go_on_starting(pattern_nfa *nfa, const pattern_run *run)
+{
+    pattern_version *version = pattern_version_raise(nfa->budget, run->version, own_raise(nfa));
+    if (!version || !queue_room(nfa->budget, &nfa->made)) {
+        pattern_version_unref(nfa->budget, version);
+        return false;
+    }
+    nfa->made.runs[nfa->made.count++] = start_run(nfa, version);
+    return true;
+}
+
+static bool follow(pattern_nfa *nfa, const pattern_run *run)
+{
+    nfa->made.count = 0;
+    if (!decide(nfa, run))
+        return false;
+    uint32_t takes = nfa->takes ? nfa->takes - 1 : 0, ignores = nfa->ignores;
+    for (uint32_t i = 0; i < nfa->way_count; i++) {
+        const pattern_way *way = &nfa->ways[i];
+        bool gone = way->transition->action == PATTERN_IGNORE ? ignore(nfa, run, way->transition->target, &ignores)
+                                                              : take(nfa, run, way, takes--);
+        if (!gone)
+            return false;
+    }
+    return (!is_start(run) || go_on_starting(nfa, run)) && release(nfa, nfa->key, run);
+}
+
+// Stopped: none of what was made goes on.
+static bool keep_made(pattern_nfa *nfa, bool from_start)
+{
+    bool stopped = false, kept = true;
+    uint32_t count = nfa->made.count;
+    nfa->made.count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        nfa->new_start |= from_start && nfa->made.runs[i].start_ms > 0;
+        stopped |= nfa->made.runs[i].state->kind == PATTERN_STOP;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        pattern_run *run = &nfa->made.runs[i];
+        if (run->state->kind == PATTERN_FINAL)
+            kept &= leat_pattern_push(nfa->budget, &nfa->complete, *run) || (drop(nfa, nfa->key, run), false);
+        else if (stopped)
+            kept &= give_up(nfa, nfa->key, run);
+        else
+            kept &= leat_pattern_push(nfa->budget, &nfa->next, *run) || (drop(nfa, nfa->key, run), false);
+    }
+    return kept;
+}
+
+// ---- what follows a match
+
+typedef struct skip_mark { // runs that began before it go
+    bool none, failed, with_it;
+    int64_t ms;
+    uint32_t id;
+} skip_mark;
+
+static int compare_events(const pattern_event *a, const pattern_event *b)
+{
+    if (a->time_ms != b->time_ms)
+        return a->time_ms < b->time_ms ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+// Nodes lie last first.
+static const pattern_event *stage_row(const pattern_nfa *nfa, uint32_t count)
+{
+    const pattern_event *row = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const pattern_node *node = nfa->work.steps[i].node;
+        if ((int32_t)node->stage != nfa->spec->skip_stage)
+            continue;
+        row = node->event;
+        if (nfa->spec->skip == LEAT_MATCH_SKIP_TO_LAST)
+            return row;
+    }
+    return row;
+}
+
+static const pattern_event *end_row(const pattern_nfa *nfa, uint32_t count, int order)
+{
+    const pattern_event *row = nfa->work.steps[0].node->event;
+    for (uint32_t i = 1; i < count; i++)
+        if (compare_events(nfa->work.steps[i].node->event, row) * order > 0)
+            row = nfa->work.steps[i].node->event;
+    return row;
+}
+
+static skip_mark skip_of(const pattern_nfa *nfa, uint32_t count)
+{
+    leat_match_skip skip = nfa->spec->skip;
+    if (skip == LEAT_MATCH_NO_SKIP || !count)
+        return (skip_mark){.none = true};
+    const pattern_event *first = end_row(nfa, count, -1), *row = first;
+    bool failed = false;
+    if (skip == LEAT_MATCH_SKIP_PAST_LAST)
+        row = end_row(nfa, count, 1);
+    else if (skip != LEAT_MATCH_SKIP_TO_NEXT)
+        row = stage_row(nfa, count);
+    bool to_stage = skip == LEAT_MATCH_SKIP_TO_FIRST || skip == LEAT_MATCH_SKIP_TO_LAST;
+    if (to_stage && nfa->spec->skip_strict && (!row || row == first)) {
+        failed = true;
+        to_stage = false;
+        row = first;
+    }
+    if (!row)
+        return (skip_mark){.none = true};
+    return (skip_mark){.failed = failed, .with_it = !to_stage, .ms = row->time_ms, .id = row->id};
+}
+
+static bool is_skipped(const skip_mark *mark, const pattern_run *run)
+{
+    if (!run->entry)
+        return false;
+    if (run->first_ms != mark->ms)
+        return run->first_ms < mark->ms;
+    return run->first_id < mark->id || (mark->with_it && run->first_id == mark->id);
+}
+
+static bool prune(pattern_nfa *nfa, pattern_key *key, pattern_queue *queue, const skip_mark *mark)
+{
+    uint32_t kept = 0, count = queue->count;
+    bool done = true;
+    for (uint32_t i = 0; i < count; i++) {
+        pattern_run run = queue->runs[i];
+        if (is_skipped(mark, &run))
+            done &= give_up(nfa, key, &run);
+        else
+            queue->runs[kept++] = run;
+    }
+    queue->count = kept;
+    if (kept < count)
+        heapify(queue);
+    return done;
+}
+
+static bool give_match(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, pattern_run *run, int64_t time_ms)
+{
+    uint32_t count = pattern_path(&nfa->work, run->entry, run->version);
+    if (count == UINT32_MAX)
+        return false;
+    skip_mark mark = skip_of(nfa, count);
+    if (mark.failed)
+        nfa->skipped(nfa);
+    else if (count)
+        nfa->found(nfa, count, time_ms, NULL);
+    return mark.none || (prune(nfa, key, partial, &mark) && prune(nfa, key, &key->done, &mark));
+}
+
+static bool give_matches(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, int64_t time_ms)
+{
+    bool given = true;
+    for (uint32_t i = 0; i < nfa->complete.count; i++)
+        given &= leat_pattern_push(nfa->budget, &key->done, nfa->complete.runs[i]) ||
+                 (drop(nfa, key, &nfa->complete.runs[i]), false);
+    nfa->complete.count = 0;
+    while (given && key->done.count) {
+        bool earlier = nfa->spec->skip != LEAT_MATCH_NO_SKIP && partial->count;
+        if (earlier && compare(&key->done.runs[0], &partial->runs[0]) > 0)
+            break;
+        pattern_run run = queue_pop(&key->done);
+        given = give_match(nfa, key, partial, &run, time_ms);
+        given &= give_up(nfa, key, &run);
+    }
+    return given;
+}
+
+// ---- rows and time
+
+static bool follow_all(pattern_nfa *nfa, pattern_key *key)
+{
+    bool followed = true;
+    for (uint32_t i = 0; i < key->runs.count; i++) {
+        pattern_run *run = &key->runs.runs[i];
+        bool from_start = is_start(run);
+        if (followed && follow(nfa, run))
+            followed = keep_made(nfa, from_start);
+        else
+            followed = false;
+        if (!followed)
+            drop_all(nfa, key, &nfa->made);
+        drop(nfa, key, run);
+    }
+    key->runs.count = 0;
+    return followed;
+}
+
+// A key without partial matches may have been forgotten since its last row, which hangs on where batches end; versions are part of
+// the causes of timeouts, so they begin again whether it was or not.
+static bool renew_versions(pattern_nfa *nfa, pattern_key *key)
+{
+    pattern_run *start = key->runs.runs;
+    if (!leat_pattern_is_idle(key) || !key->runs.count || (start->version->first == 1 && start->version->length == 1))
+        return true;
+    pattern_version *version = pattern_version_new(nfa->budget, NULL, 1);
+    if (!version)
+        return false;
+    pattern_version_unref(nfa->budget, start->version);
+    start->version = version;
+    return true;
+}
+
+bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, leat_slice row, int64_t time_ms, uint64_t cause)
+{
+    if (!renew_versions(nfa, key))
+        return false;
+    nfa->key = key;
+    nfa->row = row;
+    nfa->time_ms = time_ms;
+    nfa->cause = cause;
+    nfa->event = NULL;
+    nfa->row_stamp = ++nfa->stamp;
+    bool done = follow_all(nfa, key) && give_matches(nfa, key, &nfa->next, time_ms);
+    if (done)
+        done = queue_move(nfa->budget, &key->runs, &nfa->next);
+    if (!done) {
+        drop_all(nfa, key, &nfa->next);
+        drop_all(nfa, key, &nfa->complete);
+    }
+    if (nfa->event)
+        pattern_event_release(nfa->budget, &key->buffer, nfa->event);
+    return done;
+}
+
+bool leat_pattern_begins(pattern_nfa *nfa, bool *out_begins)
+{
+    pattern_version first = {.references = 1, .length = 1, .first = 1, .digit = 1};
+    pattern_run run = start_run(nfa, &first);
+    nfa->row_stamp = ++nfa->stamp;
+    bool decided = decide(nfa, &run);
+    *out_begins = nfa->takes > 0;
+    return decided;
+}
+
+static bool timed_out(const pattern_nfa *nfa, const pattern_run *run, int64_t time_ms)
+{
+    return !is_start(run) && (int64_t)((uint64_t)time_ms - (uint64_t)run->start_ms) >= nfa->spec->within_ms;
+}
+
+static bool time_out(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
+{
+    bool told = true;
+    if (nfa->spec->timeout_output) {
+        uint32_t count = pattern_path(&nfa->work, run->entry, run->version);
+        told = count != UINT32_MAX;
+        if (told)
+            nfa->found(nfa, count, (int64_t)((uint64_t)run->start_ms + (uint64_t)nfa->spec->within_ms), run);
+    }
+    return give_up(nfa, key, run) && told;
+}
+
+bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
+{
+    bool done = true, any = false;
+    if (nfa->spec->within_ms <= 0)
+        return true;
+    for (uint32_t i = 0; i < key->runs.count && !any; i++)
+        any = timed_out(nfa, &key->runs.runs[i], time_ms);
+    if (!any)
+        return true;
+    for (uint32_t i = 0; i < key->runs.count; i++) {
+        pattern_run *run = &key->runs.runs[i];
+        bool late = timed_out(nfa, run, time_ms);
+        if (late && run->state->kind != PATTERN_PENDING)
+            done &= time_out(nfa, key, run);
+        else
+            done &= leat_pattern_push(nfa->budget, late ? &nfa->complete : &nfa->next, *run) ||
+                    (drop(nfa, key, run), false);
+    }
+    key->runs.count = 0;
+    done = done && give_matches(nfa, key, &nfa->next, time_ms) && queue_move(nfa->budget, &key->runs, &nfa->next);
+    if (!done) {
+        drop_all(nfa, key, &nfa->next);
+        drop_all(nfa, key, &nfa->complete);
+    }
+    return done;
+}
+
+// ---- timers
+
+// Runs that began at or before 1970 have none, as in Flink: they end with whatever next happens to the key.
+static int64_t timer_after(const pattern_nfa *nfa, int64_t time_ms)
+{
+    return time_ms > INT64_MAX - nfa->spec->within_ms ? INT64_MAX : time_ms + nfa->spec->within_ms;
+}
+
+void leat_pattern_set_timer(const pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
+{
+    int64_t timer = timer_after(nfa, time_ms);
+    if (nfa->spec->within_ms > 0 && nfa->new_start && timer < key->timer_ms)
+        key->timer_ms = timer;
+}
+
+void leat_pattern_next_timer(const pattern_nfa *nfa, pattern_key *key)
+{
+    key->timer_ms = INT64_MAX;
+    for (uint32_t i = 0; nfa->spec->within_ms > 0 && i < key->runs.count; i++) {
+        const pattern_run *run = &key->runs.runs[i];
+        if (run->start_ms > 0 && timer_after(nfa, run->start_ms) < key->timer_ms)
+            key->timer_ms = timer_after(nfa, run->start_ms);
+    }
+}
+
+// ---- life
+
+leat_code leat_pattern_init(pattern_nfa *nfa, const leat_match_spec *spec, const leat_type *types, leat_arena *arena,
+                            leat_budget *budget, leat_error *out_error)
+{
+    nfa->budget = nfa->work.budget = budget;
+    nfa->spec = spec;
+    nfa->types = types;
+    nfa->stamps = leat_arena_array(arena, uint32_t, spec->condition_count + 1);
+    nfa->answers = leat_arena_array(arena, bool, spec->condition_count + 1);
+    return leat_pattern_compile(arena, spec, &nfa->graph, out_error);
+}
+
+void leat_pattern_fini(pattern_nfa *nfa)
+{
+    if (!nfa->budget)
+        return;
+    pattern_work_fini(&nfa->work);
+    queue_free(nfa->budget, &nfa->next);
+    queue_free(nfa->budget, &nfa->complete);
+    queue_free(nfa->budget, &nfa->made);
+    leat_budget_free(nfa->budget, nfa->ways, nfa->way_room * sizeof *nfa->ways);
+    leat_budget_free(nfa->budget, nfa->stack, nfa->stack_room * sizeof *nfa->stack);
+}

@@ -1,0 +1,93 @@
+// The automaton: partial matches of a key, and what a row or the time makes of them, in exactly the order of Flink's NFA.
+//
+// A run is a partial match: the state it is in, the last node it took, the version of its way. A key has one run in the start
+// state, always; each row makes of every run its followers. Complete ones wait in `done` while the rule for what follows a match has to hear of a
+// run that began earlier. Both lie in binary heaps by first row, with the very steps of Java's PriorityQueue, because runs are gone through
+// as they lie there, and the order of results follows from it.
+//
+// Usage: init; then per row leat_pattern_row, per time leat_pattern_advance; matches come through `found` meanwhile, their nodes in nfa->work
+// (last first). Ownership: keys are the operator's; their memory is the budget's until leat_pattern_clear.
+// Threads: the operator's. Failure: false when the budget refuses; the key is then fit only for leat_pattern_clear.
+#pragma once
+
+#include "operators/match_buffer.h"
+#include "operators/match_graph.h"
+
+typedef struct pattern_run {
+    const pattern_state *state;
+    pattern_node *entry;      // the last row taken; NULL in the start state
+    pattern_version *version; // with a reference
+    int64_t start_ms;         // -1 in the start state
+    int64_t first_ms;         // first row; LEAT_TIME_MAX and UINT32_MAX: none yet
+    uint32_t first_id;
+} pattern_run;
+
+typedef struct pattern_queue {
+    pattern_run *runs;
+    uint32_t count, room;
+} pattern_queue;
+
+typedef struct pattern_key {
+    pattern_queue runs, done;
+    pattern_buffer buffer;
+    int64_t last_ms; // time of the last row that was taken
+    uint32_t next_id;
+    int64_t timer_ms; // when to look at the time without a row; INT64_MAX: never
+} pattern_key;
+
+typedef struct pattern_way {
+    const pattern_transition *transition;
+    const pattern_state *source;
+} pattern_way;
+
+typedef struct pattern_nfa pattern_nfa;
+struct pattern_nfa {
+    leat_budget *budget;
+    const leat_match_spec *spec;
+    pattern_graph graph;
+    const leat_type *types; // of the kept columns
+    // Whether the row at hand fits a condition, for a run (its rows so far: pattern_path).
+    bool (*test)(pattern_nfa *nfa, uint32_t condition, const pattern_run *run);
+    // A match or a partial match that timed out (`late`, else NULL): `count` nodes in work.steps, last first.
+    void (*found)(pattern_nfa *nfa, uint32_t count, int64_t time_ms, const pattern_run *late);
+    void (*skipped)(pattern_nfa *nfa); // a match that may not be: spec->skip_strict
+    void *context;
+    pattern_work work;
+    bool new_start; // a run has begun whose end wants a timer
+    // -- private: the row at hand
+    pattern_key *key;
+    leat_slice row;
+    int64_t time_ms;
+    uint64_t cause;
+    pattern_event *event;
+    pattern_queue next, complete, made;
+    pattern_way *ways;
+    uint32_t way_count, way_room;
+    uint32_t takes, ignores;
+    const pattern_state **stack;
+    uint32_t stack_room;
+    uint32_t *stamps; // by condition
+    bool *answers;
+    uint32_t stamp, row_stamp;
+};
+
+LEAT_MUST_CHECK leat_code leat_pattern_init(pattern_nfa *nfa, const leat_match_spec *spec, const leat_type *types,
+                                            leat_arena *arena, leat_budget *budget, leat_error *out_error);
+void leat_pattern_fini(pattern_nfa *nfa); // also of zeroes
+LEAT_MUST_CHECK bool leat_pattern_begin_key(pattern_nfa *nfa, pattern_key *key);
+// Nothing but the start state is left: the key may be forgotten.
+static inline bool leat_pattern_is_idle(const pattern_key *key)
+{
+    return key->runs.count <= 1 && !key->done.count && !key->buffer.first;
+}
+void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key);
+LEAT_MUST_CHECK bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, leat_slice row, int64_t time_ms,
+                                      uint64_t cause);
+// Runs that have lasted too long go; those that only waited for it are complete.
+LEAT_MUST_CHECK bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
+// Whether a row takes a key without runs anywhere: most rows do not, and cost no memory then.
+LEAT_MUST_CHECK bool leat_pattern_begins(pattern_nfa *nfa, bool *out_begins);
+// After a row or time in which new_start may have been set for rows of the key.
+void leat_pattern_set_timer(const pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
+void leat_pattern_next_timer(const pattern_nfa *nfa, pattern_key *key); // the timer has gone off
+LEAT_MUST_CHECK bool leat_pattern_push(leat_budget *budget, pattern_queue *queue, pattern_run run);

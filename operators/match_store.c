@@ -1,0 +1,343 @@
+#include "operators/match_store.h"
+
+#include "operators/core/batch.h"
+
+enum { VERSION = 1 };
+
+// ---- numbering
+
+typedef struct numbered {
+    pattern_version **versions;
+    uint32_t count, room;
+    leat_arena *arena;
+} numbered;
+
+static void versions_add(numbered *all, pattern_version *version)
+{
+    if (all->count == all->room) {
+        uint32_t room = all->room ? all->room * 2 : 32;
+        pattern_version **versions = leat_arena_array(all->arena, pattern_version *, room);
+        for (uint32_t i = 0; i < all->count; i++)
+            versions[i] = all->versions[i];
+        all->versions = versions;
+        all->room = room;
+    }
+    all->versions[all->count++] = version;
+    version->number = all->count;
+}
+
+// Parents first: the part of the list that has no number yet is turned round.
+static void number_version(numbered *all, pattern_version *version)
+{
+    uint32_t missing = 0;
+    for (pattern_version *at = version; at && !at->number; at = at->parent)
+        missing++;
+    pattern_version **turned = leat_arena_array(all->arena, pattern_version *, missing + 1);
+    for (uint32_t i = missing; i; version = version->parent)
+        turned[--i] = version;
+    for (uint32_t i = 0; i < missing; i++)
+        versions_add(all, turned[i]);
+}
+
+static void number_runs(numbered *all, const pattern_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        number_version(all, queue->runs[i].version);
+}
+
+static void number_all(numbered *all, const pattern_key *key)
+{
+    uint32_t nodes = 0;
+    for (const pattern_event *event = key->buffer.first; event; event = event->next)
+        for (pattern_node *node = event->nodes; node; node = node->next) {
+            node->number = ++nodes;
+            for (uint32_t i = 0; i < node->edge_count; i++)
+                number_version(all, node->edges[i].version);
+        }
+    number_runs(all, &key->runs);
+    number_runs(all, &key->done);
+}
+
+// ---- storing
+
+static void store_node(const pattern_node *node, leat_writer *out)
+{
+    leat_write_varint(out, node->stage);
+    leat_write_varint(out, node->locks);
+    leat_write_u8(out, node->present);
+    leat_write_varint(out, node->edge_count);
+    for (uint32_t i = 0; i < node->edge_count; i++) {
+        leat_write_varint(out, node->edges[i].target ? node->edges[i].target->number : 0);
+        leat_write_varint(out, node->edges[i].version->number);
+        leat_write_varint(out, node->edges[i].locks);
+    }
+}
+
+static void store_event(const pattern_event *event, leat_writer *out)
+{
+    leat_slice row = pattern_event_row(event);
+    leat_write_varint_signed(out, event->time_ms);
+    leat_write_varint(out, event->id);
+    leat_write_varint(out, event->locks);
+    leat_write_u64(out, event->cause);
+    leat_write_sized(out, row.data, row.size);
+    leat_write_varint(out, event->pins);
+    for (const pattern_node *node = event->nodes; node; node = node->next)
+        store_node(node, out);
+}
+
+static void store_runs(const pattern_queue *queue, leat_writer *out)
+{
+    leat_write_varint(out, queue->count);
+    for (uint32_t i = 0; i < queue->count; i++) {
+        const pattern_run *run = &queue->runs[i];
+        leat_write_varint(out, run->state->index);
+        leat_write_varint(out, run->entry ? run->entry->number : 0);
+        leat_write_varint(out, run->version->number);
+        if (!run->entry)
+            continue;
+        leat_write_varint_signed(out, run->first_ms);
+        leat_write_varint(out, run->first_id);
+    }
+}
+
+static uint64_t event_count(const pattern_key *key)
+{
+    uint64_t count = 0;
+    for (const pattern_event *event = key->buffer.first; event; event = event->next)
+        count++;
+    return count;
+}
+
+void leat_pattern_store(pattern_nfa *nfa, pattern_key *key, leat_arena *scratch, leat_writer *out)
+{
+    (void)nfa;
+    numbered all = {.arena = scratch};
+    number_all(&all, key);
+    leat_write_u8(out, VERSION);
+    leat_write_varint_signed(out, key->last_ms);
+    leat_write_varint(out, key->next_id);
+    leat_write_u8(out, key->timer_ms != INT64_MAX);
+    if (key->timer_ms != INT64_MAX)
+        leat_write_varint_signed(out, key->timer_ms);
+    leat_write_varint(out, all.count);
+    for (uint32_t i = 0; i < all.count; i++) {
+        leat_write_varint(out, all.versions[i]->parent ? all.versions[i]->parent->number : 0);
+        leat_write_varint(out, all.versions[i]->digit);
+    }
+    leat_write_varint(out, event_count(key));
+    for (const pattern_event *event = key->buffer.first; event; event = event->next)
+        store_event(event, out);
+    store_runs(&key->runs, out);
+    store_runs(&key->done, out);
+    for (uint32_t i = 0; i < all.count; i++)
+        all.versions[i]->number = 0;
+}
+
+// ---- restoring
+
+typedef struct restoring {
+    pattern_nfa *nfa;
+    pattern_key *key;
+    leat_arena *arena;
+    leat_reader *in;
+    pattern_version **versions; // [number - 1]
+    pattern_node **nodes;
+    uint64_t version_count, node_count, node_room;
+    bool no_memory;
+} restoring;
+
+// A count that the bytes that are left could hold.
+static bool read_count(restoring *r, uint64_t *out_count)
+{
+    *out_count = leat_read_varint(r->in);
+    return !r->in->failed && *out_count <= leat_reader_left(r->in);
+}
+
+static bool restore_versions(restoring *r)
+{
+    uint64_t count;
+    if (!read_count(r, &count))
+        return false;
+    r->versions = leat_arena_array(r->arena, pattern_version *, count + 1);
+    for (; r->version_count < count; r->version_count++) {
+        uint64_t parent = leat_read_varint(r->in), digit = leat_read_varint(r->in);
+        if (r->in->failed || parent > r->version_count || digit > UINT32_MAX)
+            return false;
+        pattern_version *version =
+            pattern_version_new(r->nfa->budget, parent ? r->versions[parent - 1] : NULL, (uint32_t)digit);
+        r->no_memory = !version;
+        if (!version)
+            return false;
+        r->versions[r->version_count] = version;
+    }
+    return true;
+}
+
+static bool read_version(restoring *r, pattern_version **out_version)
+{
+    uint64_t number = leat_read_varint(r->in);
+    bool known = !r->in->failed && number && number <= r->version_count;
+    *out_version = known ? r->versions[number - 1] : NULL;
+    return known;
+}
+
+static bool read_node(restoring *r, pattern_node **out_node)
+{
+    uint64_t number = leat_read_varint(r->in);
+    bool known = !r->in->failed && number <= r->node_count;
+    *out_node = known && number ? r->nodes[number - 1] : NULL;
+    return known;
+}
+
+static bool restore_edge(restoring *r, pattern_node *node)
+{
+    pattern_node *target;
+    pattern_version *version;
+    bool read = read_node(r, &target) && read_version(r, &version);
+    uint64_t locks = leat_read_varint(r->in);
+    if (!read || r->in->failed || locks > UINT32_MAX || node->edge_count == node->edge_room)
+        return false;
+    if (target)
+        target->pins++;
+    node->edges[node->edge_count++] = (pattern_edge){target, pattern_version_ref(version), (uint32_t)locks};
+    return true;
+}
+
+static void nodes_add(restoring *r, pattern_node *node)
+{
+    if (r->node_count == r->node_room) {
+        uint64_t room = r->node_room ? r->node_room * 2 : 32;
+        pattern_node **nodes = leat_arena_array(r->arena, pattern_node *, room);
+        for (uint64_t i = 0; i < r->node_count; i++)
+            nodes[i] = r->nodes[i];
+        r->nodes = nodes;
+        r->node_room = room;
+    }
+    r->nodes[r->node_count++] = node;
+}
+
+static bool restore_edges(restoring *r, pattern_node *node)
+{
+    uint64_t count;
+    if (!read_count(r, &count))
+        return false;
+    if (count) {
+        node->edges = leat_budget_alloc(r->nfa->budget, count * sizeof *node->edges);
+        r->no_memory = !node->edges;
+        if (!node->edges)
+            return false;
+        node->edge_room = (uint32_t)count;
+    }
+    for (uint64_t i = 0; i < count; i++)
+        if (!restore_edge(r, node))
+            return false;
+    return true;
+}
+
+static bool restore_node(restoring *r, pattern_event *event, pattern_node **inout_last)
+{
+    pattern_node *node = leat_budget_alloc(r->nfa->budget, sizeof *node);
+    r->no_memory = !node;
+    if (!node)
+        return false;
+    node->event = event;
+    *(*inout_last ? &(*inout_last)->next : &event->nodes) = node;
+    *inout_last = node;
+    event->pins++;
+    uint64_t stage = leat_read_varint(r->in), locks = leat_read_varint(r->in);
+    node->stage = (uint32_t)stage;
+    node->locks = (uint32_t)locks;
+    node->present = leat_read_u8(r->in);
+    if (r->in->failed || stage >= r->nfa->spec->stage_count || locks > UINT32_MAX || !restore_edges(r, node))
+        return false;
+    nodes_add(r, node);
+    return true;
+}
+
+static bool restore_event(restoring *r)
+{
+    int64_t time_ms = leat_read_varint_signed(r->in);
+    uint64_t id = leat_read_varint(r->in), locks = leat_read_varint(r->in), cause = leat_read_u64(r->in), count;
+    leat_slice row = leat_read_sized(r->in);
+    if (r->in->failed || id > UINT32_MAX || locks > UINT32_MAX || !read_count(r, &count))
+        return false;
+    pattern_event *event = pattern_event_new(r->nfa->budget, &r->key->buffer, r->nfa->types, r->nfa->spec->kept_count,
+                                             row, time_ms, (uint32_t)id, cause);
+    r->no_memory = !event;
+    if (!event)
+        return false;
+    event->locks = (uint32_t)locks;
+    pattern_node *last = NULL;
+    for (uint64_t i = 0; i < count; i++)
+        if (!restore_node(r, event, &last))
+            return false;
+    return true;
+}
+
+static bool restore_run(restoring *r, pattern_queue *queue)
+{
+    uint64_t state = leat_read_varint(r->in);
+    pattern_run run = {.start_ms = -1, .first_ms = LEAT_TIME_MAX, .first_id = UINT32_MAX};
+    if (!read_node(r, &run.entry) || !read_version(r, &run.version) || state >= r->nfa->graph.state_count)
+        return false;
+    run.state = r->nfa->graph.states[state];
+    if (run.entry) {
+        run.start_ms = run.first_ms = leat_read_varint_signed(r->in);
+        run.first_id = (uint32_t)leat_read_varint(r->in);
+    }
+    if (r->in->failed || !run.entry != (run.state->kind == PATTERN_START))
+        return false;
+    r->no_memory = !leat_pattern_push(r->nfa->budget, queue, run);
+    if (r->no_memory)
+        return false;
+    pattern_version_ref(run.version);
+    if (run.entry)
+        run.entry->pins++;
+    return true;
+}
+
+static bool restore_runs(restoring *r, pattern_queue *queue)
+{
+    uint64_t count;
+    if (!read_count(r, &count))
+        return false;
+    for (uint64_t i = 0; i < count; i++)
+        if (!restore_run(r, queue))
+            return false;
+    return true;
+}
+
+static bool restore_key(restoring *r)
+{
+    uint64_t events;
+    bool known = leat_read_u8(r->in) == VERSION;
+    r->key->last_ms = leat_read_varint_signed(r->in);
+    r->key->next_id = (uint32_t)leat_read_varint(r->in);
+    r->key->timer_ms = leat_read_u8(r->in) ? leat_read_varint_signed(r->in) : INT64_MAX;
+    if (!known || !restore_versions(r) || !read_count(r, &events))
+        return false;
+    for (uint64_t i = 0; i < events; i++)
+        if (!restore_event(r))
+            return false;
+    return restore_runs(r, &r->key->runs) && restore_runs(r, &r->key->done) && r->key->runs.count &&
+           !leat_reader_left(r->in);
+}
+
+leat_code leat_pattern_restore(pattern_nfa *nfa, pattern_key *key, leat_slice value, leat_arena *scratch,
+                               leat_error *out_error)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, value.data, value.size);
+    restoring r = {.nfa = nfa, .key = key, .arena = scratch, .in = &reader};
+    bool restored = restore_key(&r);
+    for (uint64_t i = 0; i < r.version_count; i++)
+        pattern_version_unref(nfa->budget, r.versions[i]);
+    if (restored)
+        return LEAT_OK;
+    if (r.no_memory)
+        return leat_error_set(out_error, LEAT_E_LIMIT,
+                              "a pattern: the memory budget of %zu bytes does not hold the stored partial matches",
+                              nfa->budget->limit);
+    return leat_error_set(out_error, LEAT_E_CORRUPT, "stored partial matches of %zu bytes are damaged", value.size);
+}

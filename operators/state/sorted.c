@@ -1,0 +1,334 @@
+#include "operators/state/sorted.h"
+
+#include <string.h>
+
+enum { VERSION = 1, ROOM_MIN = 4, AHEAD = 8 };
+
+// Payload of a slot's entry: rows first .. first + count are in the order.
+typedef struct row_list {
+    leat_sorted_row **items;
+    uint32_t first, count, capacity;
+} row_list;
+
+bool leat_sorted_init(leat_sorted *sorted, leat_budget *budget, leat_env *env, const leat_keys *keys)
+{
+    *sorted = (leat_sorted){.budget = budget, .keys = keys, .epoch = 1};
+    leat_panes_init(&sorted->panes, budget, sizeof(row_list));
+    leat_removals_init(&sorted->removals, env);
+    leat_writer_init(&sorted->scratch, env, SIZE_MAX / 2);
+    sorted->pane = leat_panes_open(&sorted->panes, 0);
+    return sorted->pane != NULL;
+}
+
+static size_t row_size(const leat_sorted_row *row) { return sizeof *row + row->order_size + row->size; }
+
+void leat_sorted_free(leat_sorted *sorted, leat_sorted_row *row)
+{
+    sorted->memory -= row_size(row);
+    leat_budget_free(sorted->budget, row, row_size(row));
+}
+
+static void list_free(leat_sorted *sorted, row_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        leat_sorted_free(sorted, list->items[list->first + i]);
+    leat_budget_free(sorted->budget, list->items, list->capacity * sizeof(leat_sorted_row *));
+}
+
+void leat_sorted_fini(leat_sorted *sorted)
+{
+    leat_pane_entry *entry;
+    if (!sorted->budget)
+        return;
+    for (uint32_t slot = 0; sorted->pane && (entry = leat_pane_next(&sorted->panes, sorted->pane, 0, &slot)); slot++)
+        list_free(sorted, leat_pane_payload(entry));
+    leat_panes_fini(&sorted->panes);
+    leat_removals_fini(&sorted->removals);
+    leat_writer_fini(&sorted->scratch);
+    *sorted = (leat_sorted){0};
+}
+
+static row_list *list_of(const leat_sorted *sorted, uint32_t slot)
+{
+    leat_pane_entry *entry = leat_pane_find(&sorted->panes, sorted->pane, slot);
+    return entry ? leat_pane_payload(entry) : NULL;
+}
+
+void leat_sorted_prefetch(const leat_sorted *sorted, const uint32_t *slots, uint32_t i, uint32_t count)
+{
+    if (i + 3 * AHEAD < count)
+        __builtin_prefetch(leat_pane_place(&sorted->panes, sorted->pane, slots[i + 3 * AHEAD]), 1);
+    const row_list *list = i + 2 * AHEAD < count ? list_of(sorted, slots[i + 2 * AHEAD]) : NULL;
+    if (list)
+        __builtin_prefetch(list->items + list->first + list->count, 1);
+    list = i + AHEAD < count ? list_of(sorted, slots[i + AHEAD]) : NULL;
+    if (list && list->count)
+        __builtin_prefetch(list->items[list->first + list->count - 1], 1);
+}
+
+uint32_t leat_sorted_count(const leat_sorted *sorted, uint32_t slot)
+{
+    const row_list *list = list_of(sorted, slot);
+    return list ? list->count : 0;
+}
+
+leat_sorted_row *leat_sorted_get(const leat_sorted *sorted, uint32_t slot, uint32_t index)
+{
+    const row_list *list = list_of(sorted, slot);
+    LEAT_ASSERT(list && index < list->count);
+    return list->items[list->first + index];
+}
+
+static int compare(const leat_sorted_row *row, leat_slice order)
+{
+    size_t size = row->order_size < order.size ? row->order_size : order.size;
+    int found = size ? memcmp(row->bytes, order.data, size) : 0;
+    return found ? found : (row->order_size > order.size) - (row->order_size < order.size);
+}
+
+// First index whose row is not before (order, sequence).
+static uint32_t place_of(const row_list *list, leat_slice order, uint64_t sequence)
+{
+    uint32_t low = 0, high = list->count, middle = high - 1; // most rows belong behind the last one
+    for (; low < high; middle = low + (high - low) / 2) {
+        const leat_sorted_row *row = list->items[list->first + middle];
+        int found = compare(row, order);
+        if (found < 0 || (found == 0 && row->sequence < sequence))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+uint32_t leat_sorted_upper(const leat_sorted *sorted, uint32_t slot, leat_slice order)
+{
+    const row_list *list = list_of(sorted, slot);
+    return list ? place_of(list, order, UINT64_MAX) : 0;
+}
+
+uint32_t leat_sorted_lower(const leat_sorted *sorted, uint32_t slot, leat_slice order)
+{
+    const row_list *list = list_of(sorted, slot);
+    return list ? place_of(list, order, 0) : 0;
+}
+
+static bool room(leat_sorted *sorted, row_list *list)
+{
+    if (list->first + list->count < list->capacity)
+        return true;
+    if (list->first > list->capacity / 2) {
+        memmove(list->items, list->items + list->first, list->count * sizeof *list->items);
+        list->first = 0;
+        return true;
+    }
+    uint32_t capacity = list->capacity ? list->capacity * 2 : ROOM_MIN;
+    leat_sorted_row **items =
+        leat_budget_grow(sorted->budget, list->items, list->capacity * sizeof *items, capacity * sizeof *items);
+    if (!items)
+        return false;
+    list->items = items;
+    list->capacity = capacity;
+    return true;
+}
+
+// Without rows the list goes.
+static void erase_empty(leat_sorted *sorted, uint32_t slot)
+{
+    row_list *list = list_of(sorted, slot);
+    if (!list || list->count)
+        return;
+    leat_budget_free(sorted->budget, list->items, list->capacity * sizeof *list->items);
+    leat_pane_erase(&sorted->panes, sorted->pane, slot);
+}
+
+static leat_sorted_row *new_row(leat_sorted *sorted, uint32_t slot, leat_slice order, leat_slice bytes)
+{
+    leat_sorted_row *row = leat_budget_alloc(sorted->budget, sizeof *row + order.size + bytes.size);
+    if (!row)
+        return NULL;
+    row->slot = slot;
+    row->order_size = (uint32_t)order.size;
+    row->size = (uint32_t)bytes.size;
+    if (order.size)
+        memcpy(row->bytes, order.data, order.size);
+    if (bytes.size)
+        memcpy(row->bytes + order.size, bytes.data, bytes.size);
+    sorted->memory += row_size(row);
+    return row;
+}
+
+static bool add(leat_sorted *sorted, leat_sorted_row *row, uint32_t *out_index)
+{
+    bool is_new;
+    leat_pane_entry *entry = leat_pane_make(&sorted->panes, sorted->pane, row->slot, &is_new);
+    row_list *list = entry ? leat_pane_payload(entry) : NULL;
+    if (!list || !room(sorted, list)) {
+        erase_empty(sorted, row->slot);
+        return false;
+    }
+    uint32_t index = place_of(list, leat_sorted_order(row), row->sequence);
+    leat_sorted_row **place = list->items + list->first + index;
+    memmove(place + 1, place, (list->count - index) * sizeof *place);
+    *place = row;
+    list->count++;
+    sorted->count++;
+    *out_index = index;
+    return true;
+}
+
+leat_sorted_row *leat_sorted_insert(leat_sorted *sorted, uint32_t slot, leat_slice order, leat_slice bytes,
+                                    uint32_t *out_index)
+{
+    leat_sorted_row *row = new_row(sorted, slot, order, bytes);
+    if (!row)
+        return NULL;
+    row->sequence = sorted->next_sequence;
+    row->epoch = sorted->epoch;
+    if (!add(sorted, row, out_index)) {
+        leat_sorted_free(sorted, row);
+        return NULL;
+    }
+    sorted->next_sequence++;
+    return row;
+}
+
+static leat_slice stored_key(leat_sorted *sorted, const leat_sorted_row *row)
+{
+    leat_slice key = leat_keys_bytes(sorted->keys, row->slot);
+    leat_writer_reset(&sorted->scratch);
+    leat_write_u64be(&sorted->scratch, row->sequence);
+    leat_write_bytes(&sorted->scratch, key.data, key.size);
+    return leat_writer_slice(&sorted->scratch);
+}
+
+leat_sorted_row *leat_sorted_remove(leat_sorted *sorted, uint32_t slot, uint32_t index)
+{
+    row_list *list = list_of(sorted, slot);
+    LEAT_ASSERT(list && index < list->count);
+    leat_sorted_row **place = list->items + list->first + index, *row = *place;
+    list->count--;
+    sorted->count--;
+    if (index == 0)
+        list->first++;
+    else
+        memmove(place, place + 1, (list->count - index) * sizeof *place);
+    if (row->stored)
+        (void)leat_removals_add(&sorted->removals, leat_keys_group(sorted->keys, slot), stored_key(sorted, row));
+    erase_empty(sorted, slot);
+    return row;
+}
+
+void leat_sorted_clear(leat_sorted *sorted, uint32_t slot)
+{
+    while (leat_sorted_count(sorted, slot))
+        leat_sorted_free(sorted, leat_sorted_remove(sorted, slot, leat_sorted_count(sorted, slot) - 1));
+}
+
+static void mark(leat_sorted *sorted, uint32_t slot)
+{
+    leat_pane_mark(&sorted->panes, sorted->pane, slot, leat_pane_find(&sorted->panes, sorted->pane, slot));
+}
+
+void leat_sorted_touch(leat_sorted *sorted, leat_sorted_row *row)
+{
+    row->epoch = sorted->epoch;
+    mark(sorted, row->slot);
+}
+
+size_t leat_sorted_memory(const leat_sorted *sorted)
+{
+    return sorted->memory + leat_panes_memory(&sorted->panes) + sorted->count * sizeof(leat_sorted_row *);
+}
+
+static void put_row(leat_sorted *sorted, leat_snapshot *snapshot, uint8_t table, uint32_t group,
+                    const leat_sorted_row *row)
+{
+    leat_writer *writer = &sorted->scratch;
+    size_t key_size = stored_key(sorted, row).size;
+    leat_write_u8(writer, VERSION);
+    leat_write_u8(writer, row->kind);
+    leat_write_u8(writer, row->mark);
+    leat_write_varint_signed(writer, row->time_ms);
+    leat_write_u64(writer, row->cause);
+    leat_write_varint(writer, row->word);
+    leat_write_sized(writer, row->bytes, row->order_size);
+    leat_write_bytes(writer, row->bytes + row->order_size, row->size);
+    LEAT_ASSERT(!writer->failed);
+    const char *bytes = (const char *)writer->bytes;
+    snapshot->put(snapshot, table, group, leat_slice_of(bytes, key_size),
+                  leat_slice_of(bytes + key_size, writer->size - key_size));
+}
+
+static void put_list(leat_sorted *sorted, leat_snapshot *snapshot, uint8_t table, uint32_t slot, const row_list *list)
+{
+    uint32_t group = leat_keys_group(sorted->keys, slot);
+    for (uint32_t i = 0; i < list->count; i++) {
+        leat_sorted_row *row = list->items[list->first + i];
+        if (!snapshot->whole[group] && row->epoch < sorted->epoch)
+            continue;
+        put_row(sorted, snapshot, table, group, row);
+        if (!snapshot->keep_marks)
+            row->stored = true;
+    }
+}
+
+void leat_sorted_snapshot(leat_sorted *sorted, leat_snapshot *snapshot, uint8_t table)
+{
+    leat_removals_emit(&sorted->removals, snapshot, table);
+    uint32_t since = snapshot->any_whole || snapshot->all_whole ? 0 : sorted->panes.epoch;
+    leat_pane_entry *entry;
+    for (uint32_t slot = 0; (entry = leat_pane_next(&sorted->panes, sorted->pane, since, &slot)); slot++)
+        put_list(sorted, snapshot, table, slot, leat_pane_payload(entry));
+    if (snapshot->keep_marks)
+        return;
+    sorted->epoch++;
+    leat_panes_next_epoch(&sorted->panes);
+}
+
+bool leat_sorted_key(leat_slice stored, uint64_t *out_sequence, leat_slice *out_key)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, stored.data, stored.size);
+    *out_sequence = leat_read_u64be(&reader);
+    *out_key = leat_read_bytes(&reader, leat_reader_left(&reader));
+    return !reader.failed;
+}
+
+leat_code leat_sorted_restore(leat_sorted *sorted, uint32_t slot, uint64_t sequence, leat_slice value,
+                              const leat_sorted_row **out_row, leat_error *out_error)
+{
+    leat_reader reader;
+    uint32_t index;
+    leat_reader_init(&reader, value.data, value.size);
+    bool known = leat_read_u8(&reader) == VERSION;
+    leat_sorted_row head = {.kind = leat_read_u8(&reader)};
+    head.mark = leat_read_u8(&reader);
+    head.time_ms = leat_read_varint_signed(&reader);
+    head.cause = leat_read_u64(&reader);
+    head.word = leat_read_varint(&reader);
+    leat_slice order = leat_read_sized(&reader);
+    if (!known || reader.failed || head.kind > LEAT_DELETE)
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of %zu bytes is damaged", value.size);
+    leat_sorted_row *row = new_row(sorted, slot, order, leat_read_bytes(&reader, leat_reader_left(&reader)));
+    if (row) {
+        row->kind = head.kind;
+        row->mark = head.mark;
+        row->time_ms = head.time_ms;
+        row->cause = head.cause;
+        row->word = head.word;
+        row->sequence = sequence;
+        row->stored = true;
+    }
+    if (!row || !add(sorted, row, &index)) {
+        if (row)
+            leat_sorted_free(sorted, row);
+        return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes is used up by stored rows",
+                              sorted->budget->limit);
+    }
+    if (sequence >= sorted->next_sequence)
+        sorted->next_sequence = sequence + 1;
+    if (out_row)
+        *out_row = row;
+    return LEAT_OK;
+}

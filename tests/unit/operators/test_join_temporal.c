@@ -1,0 +1,110 @@
+// Joins with the version that is valid at a row's time.
+#include "tests/unit/operators/joins.h"
+
+extern const leat_operator_ops leat_operator_join_temporal_ops;
+
+#define LEFT "k:STRING,v:BIGINT,ts:TIMESTAMP*"
+#define RIGHT "k:STRING,w:BIGINT,us:TIMESTAMP*"
+#define OUTPUT "k:STRING,v:BIGINT,ts:TIMESTAMP*,k2:STRING,w:BIGINT,us:TIMESTAMP"
+
+static void run_waiting(leat_join_kind kind, bool processing_time, bool waits, harness_scenario scenario)
+{
+    leat_join_temporal_spec spec = {
+        .sides = joins_sides(kind, 3, 3), .time_columns = {2, 2}, .processing_time = processing_time, .waits = waits};
+    harness_setup setup = {.ops = &leat_operator_join_temporal_ops,
+                           .spec = &spec,
+                           .inputs = {LEFT, RIGHT},
+                           .outputs = {OUTPUT},
+                           .output_changelog = LEAT_CHANGELOG_RETRACT};
+    harness_run(&setup, scenario, NULL);
+}
+
+static void run(leat_join_kind kind, bool processing_time, harness_scenario scenario)
+{
+    run_waiting(kind, processing_time, false, scenario);
+}
+
+static void versions(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 1, "a,1,@@100 | -U a,1,@@200 | +U a,2,@@200 | -D a,2,@@300 | a,4,@@400");
+    harness_rows(h, 0,
+                 "a,1,@@99 | a,2,@@250 | a,3,@@100 | a,4,@@300 | b,5,@@100 | NULL,6,@@100 | a,7,@@199 | a,8,@@500");
+    harness_expect_nothing(h);
+    harness_watermark(h, 100);
+    harness_expect_any_order(h,
+                             "+I[a, 1, 99, NULL, NULL, NULL]@99 \n +I[a, 3, 100, a, 1, 100]@100 \n"
+                             "+I[b, 5, 100, NULL, NULL, NULL]@100 \n +I[NULL, 6, 100, NULL, NULL, NULL]@100 \n W 100");
+    harness_watermark(h, 400);
+    harness_expect(h, "+I[a, 2, 250, a, 2, 200]@250 \n +I[a, 4, 300, NULL, NULL, NULL]@300 \n"
+                      "+I[a, 7, 199, a, 1, 100]@199 \n W 400");
+    harness_rows(h, 0, "a,9,@@150"); // what was valid then is forgotten; it waits for the next watermark
+    harness_expect_nothing(h);
+    harness_watermark(h, 500);
+    harness_expect(h, "+I[a, 8, 500, a, 4, 400]@500 \n +I[a, 9, 150, NULL, NULL, NULL]@150 \n W 500");
+}
+
+static void changelog(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 1, "a,1,@@100 | +U a,2,@@100"); // the later of two at one time
+    harness_rows(h, 0, "a,1,@@110 | -U a,1,@@120 | +U a,2,@@120 | b,3,@@100 | -D b,3,@@130");
+    harness_watermark(h, 200);
+    harness_expect(
+        h, "+I[a, 1, 110, a, 2, 100]@110 \n -U[a, 1, 120, a, 2, 100]@120 \n +U[a, 2, 120, a, 2, 100]@120 \n W 200");
+    harness_snapshot_whole(h);
+    assert_int_equal(harness_state_entries(h), 1); // the newest version
+}
+
+static void by_clock(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@500");
+    harness_rows(h, 1, "a,1,@@900 | b,2,@@900");
+    harness_rows(h, 0, "a,2,@@100 | b,3,@@100");
+    harness_rows(h, 1, "-U a,1,@@900 | +U a,5,@@1 | -D b,2,@@900");
+    harness_rows(h, 0, "-D a,2,@@100 | b,4,@@100");
+    harness_expect(h,
+                   "+I[a, 1, 500, NULL, NULL, NULL]@500 \n +I[a, 2, 100, a, 1, 900]@100 \n"
+                   "+I[b, 3, 100, b, 2, 900]@100 \n -D[a, 2, 100, a, 5, 1]@100 \n +I[b, 4, 100, NULL, NULL, NULL]@100");
+}
+
+// Until the first watermark the table is not there; a version's own time is not asked.
+static void by_clock_once_read(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@500 | b,2,@@100 | a,3,@@100 | NULL,4,@@100");
+    harness_expect_nothing(h);
+    harness_rows(h, 1, "a,1,@@900 | +U a,2,@@900 | -D b,2,@@900");
+    harness_expect_nothing(h);
+    harness_watermark(h, 50);
+    harness_expect_any_order(h,
+                             "+I[a, 1, 500, a, 2, 900]@500 \n +I[a, 3, 100, a, 2, 900]@100 \n"
+                             "+I[b, 2, 100, NULL, NULL, NULL]@100 \n +I[NULL, 4, 100, NULL, NULL, NULL]@100 \n W 50");
+    harness_rows(h, 0, "a,5,@@600");
+    harness_rows(h, 1, "+U a,3,@@1");
+    harness_rows(h, 0, "a,6,@@600");
+    harness_expect(h, "+I[a, 5, 600, a, 2, 900]@600 \n +I[a, 6, 600, a, 3, 1]@600");
+    harness_snapshot_whole(h);
+    assert_int_equal(harness_state_entries(h), 1);
+}
+
+static void test_event_time(void **state)
+{
+    (void)state;
+    run(LEAT_JOIN_LEFT, false, versions);
+    run(LEAT_JOIN_INNER, false, changelog);
+}
+
+static void test_processing_time(void **state)
+{
+    (void)state;
+    run(LEAT_JOIN_LEFT, true, by_clock);
+    run_waiting(LEAT_JOIN_LEFT, true, true, by_clock_once_read);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_event_time), cmocka_unit_test(test_processing_time)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

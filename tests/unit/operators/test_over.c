@@ -1,0 +1,377 @@
+// OVER windows: frames, peers, late rows of each frame, order, processing time, and what is forgotten.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "operators/core/order_encode.h"
+#include "tests/unit/operators/aggregates.h"
+
+extern const leat_operator_ops leat_operator_over_ops;
+
+#define INPUT "k:INT,v:BIGINT"
+static const uint32_t key_columns[] = {0};
+
+typedef struct fixture {
+    env_test *env;
+    leat_arena arena;
+    leat_over_function functions[8];
+    leat_over_spec spec;
+    harness_setup setup;
+} fixture;
+
+static void fixture_begin(fixture *f, const char *calls, bool range, bool bounded, int64_t preceding,
+                          const char *output)
+{
+    f->env = env_test_create();
+    leat_arena_init(&f->arena, env_test_env(f->env), 4096);
+    f->spec = (leat_over_spec){.range = range,
+                               .bounded = bounded,
+                               .preceding = preceding,
+                               .time_column = -1,
+                               .key_count = 1,
+                               .key_columns = key_columns,
+                               .functions = f->functions};
+    if (*calls) {
+        aggregates set = aggregates_make(&f->arena, harness_schema(&f->arena, INPUT), calls, bounded);
+        f->spec.accumulators = set.set;
+        f->spec.aggregate_count = f->spec.function_count = set.count;
+        for (uint32_t i = 0; i < set.count; i++)
+            f->functions[i] = (leat_over_function){.kind = LEAT_OVER_AGGREGATE, .aggregate = i};
+    }
+    f->setup =
+        (harness_setup){.ops = &leat_operator_over_ops, .spec = &f->spec, .inputs = {INPUT}, .outputs = {output}};
+}
+
+static void fixture_end(fixture *f)
+{
+    leat_arena_fini(&f->arena);
+    env_test_destroy(f->env);
+}
+
+static void peers(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@20 | 1,2@10 | 1,4@20 | 2,NULL@20 | 1,8@30");
+    harness_watermark(h, 20);
+    harness_rows(h, 0, "1,100@20 | 1,100@5 | 1,16@21"); // the first two are late
+    harness_watermark(h, 40);
+    harness_expect_any_order(h, "+I[1, 2, 2]@10 \n +I[1, 1, 7]@20 \n +I[1, 4, 7]@20 \n "
+                                "+I[2, NULL, NULL]@20 \n W 20 \n +I[1, 16, 23]@21 \n +I[1, 8, 31]@30 \n W 40");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 2);
+}
+
+static void test_range_unbounded(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, false, 0, INPUT ",s:BIGINT");
+    harness_run(&f.setup, peers, &f);
+    fixture_end(&f);
+}
+
+static void row_by_row(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@20 | 1,2@10 | 1,4@20 | 1,8@30");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[1, 2, 2, 2]@10 \n +I[1, 1, 3, 2]@20 \n +I[1, 4, 7, 4]@20 \n +I[1, 8, 15, 8]@30 \n "
+                      "W MAX");
+}
+
+static void test_rows_unbounded(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v) MAX(v)", false, false, 0, INPUT ",s:BIGINT,m:BIGINT");
+    harness_run(&f.setup, row_by_row, &f);
+    fixture_end(&f);
+}
+
+// Nothing of an unbounded frame goes out under a negative watermark.
+static void negative(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@-30 | 1,2@-20");
+    harness_watermark(h, -10);
+    harness_expect(h, "W -10");
+    harness_rows(h, 0, "1,4@-10 | 1,8@-9");
+    harness_watermark(h, 0);
+    harness_expect(h, "+I[1, 1, 1]@-30 \n +I[1, 2, 3]@-20 \n +I[1, 8, 11]@-9 \n W 0");
+}
+
+static void test_negative_watermark(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, false, 0, INPUT ",s:BIGINT");
+    harness_run(&f.setup, negative, &f);
+    fixture_end(&f);
+}
+
+static void two_rows(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,5@10 | 1,1@10 | 1,3@11 | 2,9@11 | 1,NULL@12 | 1,4@12 | 1,7@0 | 1,7@-3");
+    harness_watermark(h, 11); // times up to 0 are late from the beginning
+    harness_rows(h, 0, "1,6@11 | 2,2@12");
+    harness_watermark(h, 12);
+    harness_expect_any_order(h, "+I[1, 5, 5, 5]@10 \n +I[1, 1, 6, 1]@10 \n +I[1, 3, 4, 1]@11 \n "
+                                "+I[2, 9, 9, 9]@11 \n W 11 \n +I[1, NULL, 3, 3]@12 \n +I[1, 4, 4, 4]@12 \n "
+                                "+I[2, 2, 11, 2]@12 \n W 12");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 3);
+}
+
+static void test_rows_bounded(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v) MIN(v)", false, true, 1, INPUT ",s:BIGINT,m:BIGINT");
+    harness_run(&f.setup, two_rows, &f);
+    fixture_end(&f);
+}
+
+// Both ends are in; a row behind the watermark is taken while nothing of its key fired after its time.
+static void reach(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@10 | 1,2@20 | 1,4@21");
+    harness_watermark(h, 21);
+    harness_expect(h, "+I[1, 1, 1]@10 \n +I[1, 2, 3]@20 \n +I[1, 4, 6]@21 \n W 21");
+    harness_rows(h, 0, "2,8@15 | 1,8@21");
+    harness_watermark(h, 22);
+    harness_expect(h, "+I[2, 8, 8]@15 \n W 22");
+    // 21 + 15 + 1: the key is forgotten, and so is that it has fired.
+    harness_watermark(h, 40);
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 0);
+    harness_rows(h, 0, "1,16@5");
+    harness_watermark(h, 41);
+    harness_expect(h, "W 40 \n +I[1, 16, 16]@5 \n W 41");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 1);
+}
+
+static void test_range_bounded(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, true, 10, INPUT ",s:BIGINT");
+    harness_run(&f.setup, reach, &f);
+    fixture_end(&f);
+}
+
+static void many_peers(harness *h, void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 150; i++)
+        harness_rows(h, 0, "1,1@20");
+    harness_rows(h, 0, "1,5@10");
+    harness_watermark(h, 20);
+    static char lines[150 * 40 + 80];
+    char *at = lines + sprintf(lines, "+I[1, 5, 5]@10");
+    for (int i = 0; i < 150; i++)
+        at += sprintf(at, "\n+I[1, 1, 155]@20");
+    sprintf(at, "\nW 20");
+    harness_expect(h, lines);
+}
+
+static void test_more_peers_than_a_block(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, true, 100, INPUT ",s:BIGINT");
+    f.setup.without_restart = true; // 150 restores of up to 150 rows say nothing more
+    harness_run(&f.setup, many_peers, &f);
+    fixture_end(&f);
+}
+
+static void lags(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@10 | 1,2@20 | 1,NULL@30 | 2,5@30 | 1,4@40");
+    harness_end_of_time(h);
+    harness_expect_any_order(h, "+I[1, 1, NULL, 1, 1, 1, 1]@10 \n +I[1, 2, 1, 2, 2, 2, 2]@20 \n "
+                                "+I[1, NULL, 2, 1, 3, 3, 3]@30 \n +I[2, 5, NULL, 5, 1, 1, 1]@30 \n "
+                                "+I[1, 4, NULL, 2, 4, 4, 4]@40 \n W MAX");
+}
+
+static void test_lag_and_ranks(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "", false, false, 0, INPUT ",a:BIGINT,b:BIGINT,n:BIGINT,r:BIGINT,d:BIGINT");
+    f.functions[0] = (leat_over_function){.kind = LEAT_OVER_LAG, .column = 1, .offset = 1, .otherwise = -1};
+    f.functions[1] = (leat_over_function){.kind = LEAT_OVER_LAG, .column = 1, .offset = 2, .otherwise = 1};
+    f.functions[2] = (leat_over_function){.kind = LEAT_OVER_ROW_NUMBER};
+    f.functions[3] = (leat_over_function){.kind = LEAT_OVER_RANK};
+    f.functions[4] = (leat_over_function){.kind = LEAT_OVER_DENSE_RANK};
+    f.spec.function_count = 5;
+    harness_run(&f.setup, lags, &f);
+    fixture_end(&f);
+}
+
+static void ranks(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@10 | 1,2@10 | 1,3@20 | 1,4@20 | 1,5@30");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[1, 1, 1, 1]@10 \n +I[1, 2, 1, 1]@10 \n +I[1, 3, 3, 2]@20 \n +I[1, 4, 3, 2]@20 \n "
+                      "+I[1, 5, 5, 3]@30 \n W MAX");
+}
+
+static void test_ranks_of_peers(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "", true, false, 0, INPUT ",r:BIGINT,d:BIGINT");
+    f.functions[0] = (leat_over_function){.kind = LEAT_OVER_RANK};
+    f.functions[1] = (leat_over_function){.kind = LEAT_OVER_DENSE_RANK};
+    f.spec.function_count = 2;
+    harness_run(&f.setup, ranks, &f);
+    fixture_end(&f);
+}
+
+static void sorted(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@20 | 1,NULL@10 | 2,9@20 | 3,5@20 | 4,5@-20");
+    harness_watermark(h, 20);
+    harness_rows(h, 0, "5,1@20 | 6,1@21");
+    harness_watermark(h, 30);
+    harness_expect(h, "+I[4, 5]@-20 \n +I[1, NULL]@10 \n +I[2, 9]@20 \n +I[3, 5]@20 \n "
+                      "+I[1, 1]@20 \n W 20 \n +I[6, 1]@21 \n W 30");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 1);
+}
+
+static void test_sort(void **state)
+{
+    (void)state;
+    fixture f;
+    leat_order order = {.column = 1, .descending = true, .nulls_last = true};
+    fixture_begin(&f, "", false, false, 0, INPUT);
+    f.spec.sort = true;
+    f.spec.key_count = 0;
+    f.spec.orders = &order;
+    f.spec.order_count = 1;
+    harness_run(&f.setup, sorted, &f);
+    fixture_end(&f);
+}
+
+static void at_once(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@20 | 1,2@10 | 2,4@5");
+    harness_expect(h, "+I[1, 1, 1]@20 \n +I[1, 2, 3]@10 \n +I[2, 4, 4]@5");
+    harness_rows(h, 0, "1,8@5");
+    harness_expect(h, "+I[1, 8, 10]@5");
+}
+
+static void test_processing_rows(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", false, true, 1, INPUT ",s:BIGINT");
+    f.spec.processing_time = true;
+    harness_run(&f.setup, at_once, &f);
+    fixture_end(&f);
+}
+
+static void a_millisecond_later(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@1 | 1,2@2");
+    harness_expect_nothing(h);
+    harness_time(h, 1001);
+    harness_expect(h, "+I[1, 1, 3]@1 \n +I[1, 2, 3]@2");
+    harness_time(h, 1010);
+    harness_rows(h, 0, "1,4@3");
+    harness_time(h, 1012);
+    harness_rows(h, 0, "1,8@4");
+    harness_time(h, 1020);
+    harness_expect(h, "+I[1, 4, 7]@3 \n +I[1, 8, 12]@4");
+    harness_time(h, 2000);
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 0);
+}
+
+static void test_processing_range(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, true, 10, INPUT ",s:BIGINT");
+    f.spec.processing_time = true;
+    f.setup.start_ms = 1000;
+    harness_run(&f.setup, a_millisecond_later, &f);
+    fixture_end(&f);
+}
+
+// A key lives for one to one and a half times its time to live after its last row.
+static void idle_keys(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@10 | 2,1@10");
+    harness_watermark(h, 10);
+    harness_time(h, 1040);
+    harness_rows(h, 0, "1,2@20"); // within the 150 that the first row gave
+    harness_watermark(h, 20);
+    harness_time(h, 1151);
+    harness_rows(h, 0, "1,4@30 | 2,4@30");
+    harness_watermark(h, 30);
+    harness_expect_any_order(h, "+I[1, 1, 1]@10 \n +I[2, 1, 1]@10 \n W 10 \n +I[1, 2, 3]@20 \n W 20 \n "
+                                "+I[1, 4, 4]@30 \n +I[2, 4, 4]@30 \n W 30");
+    harness_time(h, 2000);
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 0);
+}
+
+static void test_time_to_live(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", false, false, 0, INPUT ",s:BIGINT");
+    f.spec.state_ttl_ms = 100;
+    f.setup.start_ms = 1000;
+    harness_run(&f.setup, idle_keys, &f);
+    fixture_end(&f);
+}
+
+static void fills(harness *h, void *argument)
+{
+    (void)argument;
+    harness_fails(h, LEAT_E_LIMIT, "memory budget");
+    for (int i = 0; i < 3000; i++)
+        harness_rows(h, 0, "1,1@20");
+}
+
+static void test_budget(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, true, 10, INPUT ",s:BIGINT");
+    f.setup.budget = 40000;
+    harness *h = harness_create(&f.setup, HARNESS_SINGLE);
+    fills(h, NULL);
+    harness_destroy(h);
+    fixture_end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_range_unbounded),
+        cmocka_unit_test(test_rows_unbounded),
+        cmocka_unit_test(test_negative_watermark),
+        cmocka_unit_test(test_rows_bounded),
+        cmocka_unit_test(test_range_bounded),
+        cmocka_unit_test(test_more_peers_than_a_block),
+        cmocka_unit_test(test_lag_and_ranks),
+        cmocka_unit_test(test_ranks_of_peers),
+        cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_processing_rows),
+        cmocka_unit_test(test_processing_range),
+        cmocka_unit_test(test_time_to_live),
+        cmocka_unit_test(test_budget),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,465 @@
+// Top-N, deduplication, rankings of windows, and changelogs brought into another form.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "operators/core/order_encode.h"
+#include "operators/core/spec.h"
+#include "tests/support/harness.h"
+
+extern const leat_operator_ops leat_operator_top_n_ops, leat_operator_dedup_ops, leat_operator_window_rank_ops,
+    leat_operator_changelog_ops;
+
+#define INPUT "k:INT,u:STRING,v:BIGINT"
+static const uint32_t key_columns[] = {0}, unique_columns[] = {0, 1};
+static const leat_order descending[] = {{.column = 2, .descending = true, .nulls_last = true}};
+
+static leat_top_n_spec top(leat_top_n_input input, int64_t from, int64_t to, bool rank)
+{
+    return (leat_top_n_spec){.input = input,
+                             .key_count = 1,
+                             .key_columns = key_columns,
+                             .order_count = 1,
+                             .orders = descending,
+                             .unique_count = 2,
+                             .unique_columns = unique_columns,
+                             .from = from,
+                             .to = to,
+                             .rank_output = rank,
+                             .emit_before = true};
+}
+
+static void run_top(const leat_top_n_spec *spec, harness_scenario scenario)
+{
+    harness_setup setup = {.ops = &leat_operator_top_n_ops,
+                           .spec = spec,
+                           .inputs = {INPUT},
+                           .outputs = {spec->rank_output ? INPUT ",r:BIGINT" : INPUT},
+                           .output_changelog = LEAT_CHANGELOG_RETRACT,
+                           .start_ms = 1000};
+    harness_run(&setup, scenario, NULL);
+}
+
+static void ranked(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,5 | 1,b,7 | 1,c,5 | 1,d,NULL | 1,e,6 | 2,f,1");
+    harness_expect(h, "+I[1, a, 5, 1] \n -U[1, a, 5, 1] \n +U[1, b, 7, 1] \n +I[1, a, 5, 2] \n +I[1, c, 5, 3] \n "
+                      "-U[1, a, 5, 2] \n +U[1, e, 6, 2] \n -U[1, c, 5, 3] \n +U[1, a, 5, 3] \n +I[2, f, 1, 1]");
+}
+
+static void test_rank_output(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, 3, true);
+    run_top(&spec, ranked);
+    spec.input = LEAT_TOP_N_RETRACT; // new rows only: the same
+    run_top(&spec, ranked);
+}
+
+static void without_rank(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,5 | 1,b,7 | 1,c,5 | 1,d,6 | 1,e,1");
+    harness_expect(h, "+I[1, a, 5] \n +I[1, b, 7] \n -D[1, a, 5] \n +I[1, d, 6]");
+}
+
+static void test_without_rank(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, 2, false);
+    run_top(&spec, without_rank);
+    spec.input = LEAT_TOP_N_RETRACT;
+    run_top(&spec, without_rank);
+}
+
+static void second_only(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,5 | 1,b,7 | 1,c,9");
+    harness_expect(h, "+I[1, a, 5] \n -U[1, a, 5] \n +U[1, b, 7]");
+}
+
+static void test_lower_bound(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 2, 2, false);
+    run_top(&spec, second_only);
+}
+
+static void best(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,5 | 1,b,5 | 1,c,7 | 1,c,6");
+    harness_expect(h, "+I[1, a, 5] \n -U[1, a, 5] \n +U[1, c, 7]");
+}
+
+static void test_top_1(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, 1, false);
+    run_top(&spec, best);
+    spec.input = LEAT_TOP_N_UPDATE;
+    run_top(&spec, best);
+}
+
+static void taken_back(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,5 | 1,b,7 | 1,c,6 | 1,d,1 | 1,c,6");
+    harness_expect(h, "+I[1, a, 5, 1] \n -U[1, a, 5, 1] \n +U[1, b, 7, 1] \n +I[1, a, 5, 2] \n "
+                      "-U[1, a, 5, 2] \n +U[1, c, 6, 2]");
+    harness_rows(h, 0, "-D 1,x,6 | -U 1,b,7"); // the first is of no row
+    harness_expect(h, "-U[1, b, 7, 1] \n +U[1, c, 6, 1] \n -U[1, c, 6, 2] \n +U[1, c, 6, 2]");
+    harness_rows(h, 0, "-D 1,c,6 | -D 1,d,1 | -D 1,c,6 | -D 1,a,5 | -D 1,a,5");
+    harness_expect(h, "-U[1, c, 6, 1] \n +U[1, c, 6, 1] \n -U[1, c, 6, 2] \n +U[1, a, 5, 2] \n -U[1, c, 6, 1] \n "
+                      "+U[1, a, 5, 1] \n -D[1, a, 5, 2] \n -D[1, a, 5, 1]");
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 0);
+}
+
+static void test_retract(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_RETRACT, 1, 2, true);
+    run_top(&spec, taken_back);
+}
+
+static void moves_up(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,5 | 1,b,7 | 1,c,3 | -D 1,c,3 | -D 1,b,7 | +I 1,d,2 | -D 1,a,5");
+    harness_expect(h, "+I[1, a, 5] \n +I[1, b, 7] \n -D[1, b, 7] \n +I[1, d, 2] \n -D[1, a, 5]");
+    harness_rows(h, 0, "1,e,1 | 1,f,0 | -U 1,d,2");
+    harness_expect(h, "+I[1, e, 1] \n -D[1, d, 2] \n +I[1, f, 0]");
+}
+
+static void test_retract_without_rank(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_RETRACT, 1, 2, false);
+    run_top(&spec, moves_up);
+}
+
+static void rising(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,1 | 1,b,2 | 1,c,3");
+    harness_expect(h, "+I[1, a, 1, 1] \n -U[1, a, 1, 1] \n +U[1, b, 2, 1] \n +I[1, a, 1, 2] \n -U[1, b, 2, 1] \n "
+                      "+U[1, c, 3, 1] \n -U[1, a, 1, 2] \n +U[1, b, 2, 2] \n +I[1, a, 1, 3]");
+    harness_rows(h, 0, "-U 1,a,1 | +U 1,a,9"); // from 3 to 1
+    harness_expect(h, "-U[1, c, 3, 1] \n -U[1, a, 1, 3] \n +U[1, a, 9, 1] \n -U[1, b, 2, 2] \n +U[1, c, 3, 2] \n "
+                      "+U[1, b, 2, 3]");
+    harness_rows(h, 0, "+U 1,b,2 | +U 1,c,4 | +U 1,d,1 | +U 1,d,5");
+    harness_expect(h, "-U[1, b, 2, 3] \n +U[1, b, 2, 3] \n -U[1, c, 3, 2] \n +U[1, c, 4, 2] \n -U[1, c, 4, 2] \n "
+                      "+U[1, d, 5, 2] \n -U[1, b, 2, 3] \n +U[1, c, 4, 3]");
+}
+
+static void test_rising_rows(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_UPDATE, 1, 3, true);
+    run_top(&spec, rising);
+}
+
+static void rows_run_out(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a,5");
+    harness_time(h, 1060);
+    harness_rows(h, 0, "1,b,7");
+    harness_time(h, 1100); // a is gone, silently
+    harness_rows(h, 0, "1,c,1 | 1,d,0");
+    harness_expect(h, "+I[1, a, 5] \n +I[1, b, 7] \n +I[1, c, 1]");
+    harness_time(h, 1400);
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 0);
+}
+
+static void test_time_to_live(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, 2, false);
+    spec.state_ttl_ms = 100;
+    run_top(&spec, rows_run_out);
+}
+
+// ---- deduplication
+
+#define TIMED "k:INT,u:STRING"
+
+static void run_dedup(const leat_dedup_spec *spec, harness_scenario scenario)
+{
+    harness_setup setup = {.ops = &leat_operator_dedup_ops,
+                           .spec = spec,
+                           .inputs = {TIMED},
+                           .outputs = {TIMED},
+                           .output_changelog = LEAT_CHANGELOG_RETRACT,
+                           .start_ms = 1000};
+    harness_run(&setup, scenario, NULL);
+}
+
+static void first_by_time(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a@20 | 1,b@20 | 1,c@10 | NULL,d@5 | 1,e@30");
+    harness_watermark(h, 50);
+    harness_rows(h, 0, "1,f@9 | NULL,g@6");
+    harness_expect(h, "+I[1, a]@20 \n -U[1, a]@20 \n +U[1, c]@10 \n +I[NULL, d]@5 \n W 50 \n "
+                      "-U[1, c]@10 \n +U[1, f]@9");
+}
+
+static void last_by_time(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a@20 | 1,b@20 | 1,c@10 | 1,e@30");
+    harness_expect(h, "+I[1, a]@20 \n -U[1, a]@20 \n +U[1, b]@20 \n -U[1, b]@20 \n +U[1, e]@30");
+}
+
+static void first_final(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a@20 | 1,b@10 | 1,c@15 | 2,d@30");
+    harness_watermark(h, 10);
+    harness_rows(h, 0, "1,e@11 | 2,f@10 | 3,g@10"); // the second and third are late
+    harness_watermark(h, 30);
+    harness_expect(h, "+I[1, b]@10 \n W 10 \n +I[2, d]@30 \n W 30");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 2);
+}
+
+static void first_to_come(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a@20 | 1,b@10 | NULL,c@1 | NULL,d@1");
+    harness_expect(h, "+I[1, a]@20 \n +I[NULL, c]@1");
+}
+
+static void last_to_come(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a@20 | 1,a@20 | 1,b@10");
+    harness_expect(h, "+I[1, a]@20 \n -U[1, a]@20 \n +U[1, b]@10");
+}
+
+static void test_dedup(void **state)
+{
+    (void)state;
+    leat_dedup_spec spec = {.key_count = 1, .key_columns = key_columns, .time_column = -1, .emit_before = true};
+    run_dedup(&spec, first_by_time);
+    spec.keep_last = true;
+    run_dedup(&spec, last_by_time);
+    spec.processing_time = true;
+    run_dedup(&spec, last_to_come);
+    spec.keep_last = false;
+    run_dedup(&spec, first_to_come);
+    spec.processing_time = false;
+    spec.insert_only = true;
+    run_dedup(&spec, first_final);
+}
+
+// ---- windows
+
+static const uint32_t window_keys[] = {0, 1};
+
+static void test_window_rank(void **state)
+{
+    (void)state;
+    leat_window_rank_spec spec = {.key_count = 2,
+                                  .key_columns = window_keys,
+                                  .end_column = 1,
+                                  .order_count = 1,
+                                  .orders = descending,
+                                  .from = 1,
+                                  .to = 2,
+                                  .rank_output = true};
+    harness_setup setup = {.ops = &leat_operator_window_rank_ops,
+                           .spec = &spec,
+                           .inputs = {"k:INT,e:BIGINT,v:BIGINT"},
+                           .outputs = {"k:INT,e:BIGINT,v:BIGINT,r:BIGINT"}};
+    for (int mode = 0; mode < HARNESS_MODES; mode++) {
+        harness *h = harness_create(&setup, (harness_mode)mode);
+        harness_rows(h, 0, "1,100,5@99 | 1,100,7@99 | 1,100,5@99 | 2,100,1@99 | 1,200,3@199");
+        harness_watermark(h, 98);
+        harness_expect(h, "W 98");
+        harness_rows(h, 0, "1,100,6@99 | 1,NULL,1@5");
+        harness_watermark(h, 99);
+        harness_rows(h, 0, "1,100,9@99");
+        harness_end_of_time(h);
+        harness_expect_any_order(h, "+I[1, 100, 7, 1]@99 \n +I[1, 100, 6, 2]@99 \n +I[2, 100, 1, 1]@99 \n W 99 \n "
+                                    "+I[1, 200, 3, 1]@199 \n W MAX");
+        assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 1);
+        assert_int_equal(harness_drops(h, LEAT_DROP_NULL_TIME), 1);
+        harness_destroy(h);
+    }
+}
+
+static void test_window_last_wins(void **state)
+{
+    (void)state;
+    leat_window_rank_spec spec = {.key_count = 1,
+                                  .key_columns = window_keys + 1,
+                                  .end_column = 1,
+                                  .order_count = 1,
+                                  .orders = descending,
+                                  .from = 1,
+                                  .to = 1,
+                                  .last_wins = true};
+    harness_setup setup = {.ops = &leat_operator_window_rank_ops,
+                           .spec = &spec,
+                           .inputs = {"k:INT,e:BIGINT,v:BIGINT"},
+                           .outputs = {"k:INT,e:BIGINT,v:BIGINT"}};
+    for (int mode = 0; mode < HARNESS_MODES; mode++) {
+        harness *h = harness_create(&setup, (harness_mode)mode);
+        harness_rows(h, 0, "1,100,5@99 | 2,100,7@99 | 3,100,7@99 | 4,100,6@99");
+        harness_watermark(h, 99);
+        harness_expect(h, "+I[3, 100, 7]@99 \n W 99");
+        harness_destroy(h);
+    }
+}
+
+// After a savepoint rows of windows that had closed are late all the same.
+static void test_window_savepoint(void **state)
+{
+    (void)state;
+    leat_window_rank_spec spec = {.key_count = 2, .key_columns = window_keys, .end_column = 1, .from = 1, .to = 1};
+    harness_setup setup = {.ops = &leat_operator_window_rank_ops,
+                           .spec = &spec,
+                           .inputs = {"k:INT,e:BIGINT,v:BIGINT"},
+                           .outputs = {"k:INT,e:BIGINT,v:BIGINT"}};
+    harness *h = harness_create(&setup, HARNESS_SINGLE);
+    harness_rows(h, 0, "1,100,5@99 | 1,200,5@99");
+    harness_watermark(h, 150);
+    harness_expect(h, "+I[1, 100, 5]@99 \n W 150");
+    harness_snapshot(h);
+    harness_restore_savepoint(h, 0, 1);
+    harness_rows(h, 0, "1,100,6@99 | 1,200,6@99");
+    harness_watermark(h, 200);
+    harness_expect_any_order(h, "W 150 \n +I[1, 200, 5]@99 \n W 200");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 1);
+    harness_destroy(h);
+}
+
+// ---- changelogs
+
+static void run_changelog(leat_changelog_mode mode, harness_scenario scenario)
+{
+    leat_changelog_spec spec = {.mode = mode, .key_count = 1, .key_columns = key_columns, .emit_before = true};
+    harness_setup setup = {.ops = &leat_operator_changelog_ops,
+                           .spec = &spec,
+                           .inputs = {INPUT},
+                           .outputs = {INPUT},
+                           .output_changelog =
+                               mode == LEAT_CHANGELOG_NORMALIZE ? LEAT_CHANGELOG_RETRACT : LEAT_CHANGELOG_UPSERT};
+    harness_run(&setup, scenario, NULL);
+}
+
+static void without_before(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "+I 1,a,1 | -U 1,a,1 | +U 1,b,1 | -D 1,b,1");
+    harness_watermark(h, 5);
+    harness_expect(h, "+I[1, a, 1] \n +U[1, b, 1] \n -D[1, b, 1] \n W 5");
+}
+
+static void normalized(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "-D 1,x,9 | +U 1,a,1 | +I 1,a,1 | +I 1,b,NULL | -D 1,NULL,NULL | +U 1,c,2");
+    harness_expect(h, "+I[1, a, 1] \n -U[1, a, 1] \n +U[1, b, NULL] \n -D[1, b, NULL] \n +I[1, c, 2]");
+}
+
+static void materialized(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "+I 1,a,1 | +I 1,b,2 | -D 1,a,1 | -U 1,x,1 | +U 1,c,3 | -D 1,c,3 | -D 1,b,2 | +I 1,a,1");
+    harness_expect(h, "+I[1, a, 1] \n +U[1, b, 2] \n +U[1, c, 3] \n +U[1, b, 2] \n -D[1, b, 2] \n +I[1, a, 1]");
+}
+
+static void test_changelogs(void **state)
+{
+    (void)state;
+    run_changelog(LEAT_CHANGELOG_DROP_BEFORE, without_before);
+    run_changelog(LEAT_CHANGELOG_NORMALIZE, normalized);
+    run_changelog(LEAT_CHANGELOG_MATERIALIZE, materialized);
+}
+
+// ---- order bytes
+
+typedef struct ordered {
+    env_test *env;
+    leat_writer a, b;
+} ordered;
+
+static int compare(ordered *o, leat_type type, leat_value a, leat_value b, leat_order order)
+{
+    leat_writer_reset(&o->a);
+    leat_writer_reset(&o->b);
+    leat_order_encode(type, &a, &order, &o->a);
+    leat_order_encode(type, &b, &order, &o->b);
+    int found = leat_slice_compare(leat_writer_slice(&o->a), leat_writer_slice(&o->b));
+    return (found > 0) - (found < 0);
+}
+
+static void check_ascending(ordered *o, leat_type type, const leat_value *values, uint32_t count)
+{
+    leat_order up = {0}, down = {.descending = true, .nulls_last = true};
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < count; k++) {
+            int wanted = (i > k) - (i < k);
+            assert_int_equal(compare(o, type, values[i], values[k], up), wanted);
+            assert_int_equal(compare(o, type, values[i], values[k], down), -wanted);
+        }
+}
+
+static leat_value text(const char *bytes, size_t size) { return (leat_value){.text = leat_slice_of(bytes, size)}; }
+
+static void test_order_bytes(void **state)
+{
+    (void)state;
+    ordered o = {.env = env_test_create()};
+    leat_writer_init(&o.a, env_test_env(o.env), SIZE_MAX / 2);
+    leat_writer_init(&o.b, env_test_env(o.env), SIZE_MAX / 2);
+    leat_value integers[] = {leat_value_null(), {.i64 = INT64_MIN}, {.i64 = -1}, {.i64 = 0}, {.i64 = INT64_MAX}};
+    leat_value doubles[] = {leat_value_null(), {.f64 = -1e300}, {.f64 = -1e-300},          {.f64 = 0.0},
+                            {.f64 = 2.5},      {.f64 = 1e300},  {.f64 = __builtin_nan("")}};
+    leat_value texts[] = {leat_value_null(), text("", 0),    text("\0", 1), text("\0a", 2),
+                          text("a", 1),      text("a\0", 2), text("ab", 2), text("b", 1)};
+    leat_value decimals[] = {leat_value_null(), {.i128 = -1000000000000}, {.i128 = -1}, {.i128 = 0}, {.i128 = 7}};
+    leat_value booleans[] = {leat_value_null(), {.boolean = false}, {.boolean = true}};
+    check_ascending(&o, leat_type_of(LEAT_KIND_BIGINT), integers, 5);
+    check_ascending(&o, leat_type_of(LEAT_KIND_DOUBLE), doubles, 7);
+    check_ascending(&o, leat_type_of(LEAT_KIND_STRING), texts, 8);
+    check_ascending(&o, leat_type_decimal(18, 2), decimals, 5);
+    check_ascending(&o, leat_type_of(LEAT_KIND_BOOLEAN), booleans, 3);
+    leat_order last = {.nulls_last = true};
+    assert_int_equal(compare(&o, leat_type_of(LEAT_KIND_BIGINT), integers[0], integers[4], last), 1);
+    assert_int_equal(
+        compare(&o, leat_type_of(LEAT_KIND_DOUBLE), (leat_value){.f64 = -0.0}, (leat_value){.f64 = 0.0}, last), 0);
+    leat_writer_fini(&o.a);
+    leat_writer_fini(&o.b);
+    env_test_destroy(o.env);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rank_output),
+        cmocka_unit_test(test_without_rank),
+        cmocka_unit_test(test_lower_bound),
+        cmocka_unit_test(test_top_1),
+        cmocka_unit_test(test_retract),
+        cmocka_unit_test(test_retract_without_rank),
+        cmocka_unit_test(test_rising_rows),
+        cmocka_unit_test(test_time_to_live),
+        cmocka_unit_test(test_dedup),
+        cmocka_unit_test(test_window_rank),
+        cmocka_unit_test(test_window_last_wins),
+        cmocka_unit_test(test_window_savepoint),
+        cmocka_unit_test(test_changelogs),
+        cmocka_unit_test(test_order_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
