@@ -104,12 +104,19 @@ class Broker:
 class Agent:
     """The built binary on one gateway file."""
 
-    def __init__(self, gateway, log, environment=None):
+    def __init__(self, gateway, log, environment=None, options=()):
         self.gateway, self.log, self.environment = gateway, log, environment
-        self.start()
+        self.start(options)
 
-    def start(self):
-        self.child = start([LEAT, "run", self.gateway], self.log, self.environment)
+    def start(self, options=()):
+        self.child = start([LEAT, "run", self.gateway, *options], self.log, self.environment)
+
+    def stop_with_savepoint(self, directory):
+        """The path that the command prints; the process has ended."""
+        done = leat("stop", self.gateway, "--savepoint", directory)
+        assert done.returncode == 0, (done.stderr, self.text()[-2000:])
+        self.child.wait(60)
+        return pathlib.Path(done.stdout.strip())
 
     def runs(self):
         return self.child.poll() is None

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """The commands as a user types them: help, exit codes, errors on stderr."""
 
+import os
+import subprocess
 import unittest
 
-from support import Folder, leat, write_lines
+from support import LEAT, Folder, leat, write_lines
 
 GATEWAY = """
 sources: { s: { driver: file, path: in.jsonl, format: json, fields: { k: string, ts: timestamp_ms, v: double }, event_time: ts, watermark: { out_of_orderness: 0s } } }
@@ -57,6 +59,56 @@ class Commands(unittest.TestCase):
                 self.assertIn(word, text.stdout)
             self.assertIn("digraph", leat("explain", path, "--dot").stdout)
             self.assertFalse((folder / ".leat").exists(), "check and explain leave nothing behind")
+
+    def test_a_refused_library_is_one_error_with_its_path(self):
+        with Folder() as folder:
+            path = folder / "gateway.yaml"
+            for library, reason in (("missing.so", "no such function library"), ("text.so", "cannot be loaded")):
+                (folder / "text.so").write_text("no library")
+                (folder / "text.so").chmod(0o644)
+                path.write_text(f"functions: [{library}]\n" + GATEWAY.replace("SELECT k, v FROM s", "SELECT * FROM mine(r => TABLE s PARTITION BY k)"))
+                done = leat("check", path)
+                self.assertEqual(done.returncode, 78)
+                self.assertIn(f"{folder / library}", done.stderr)
+                self.assertIn(reason, done.stderr)
+                self.assertNotIn("unknown table function", done.stderr)
+                self.assertIn("has 1 error\n", done.stderr)
+
+    def test_a_writable_library_is_refused_by_its_path(self):
+        with Folder() as folder:
+            path = folder / "gateway.yaml"
+            (folder / "open.so").write_text("")
+            (folder / "open.so").chmod(0o666)
+            path.write_text("functions: [open.so]\n" + GATEWAY)
+            done = leat("check", path)
+            self.assertIn(f"{folder / 'open.so'} must not be writable by group or others (mode is 0666)", done.stderr)
+
+    def test_check_warns_of_different_columns_in_one_csv(self):
+        with Folder() as folder:
+            path = folder / "gateway.yaml"
+            write_lines(folder / "in.jsonl", [])
+            both = GATEWAY.replace("rules: {", 'rules: { other: { sql: "SELECT k FROM s", to: out }, ')
+            for text, warned in ((both.replace("format: json } }\n", "format: csv } }\n"), True), (both, False),
+                                 (both.replace("SELECT k FROM s", "SELECT k, v FROM s").replace("format: json } }\n", "format: csv } }\n"), False)):
+                path.write_text(text)
+                done = leat("check", path)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual("have different columns, and both write to sink 'out'" in done.stderr, warned, done.stderr)
+
+    def test_check_does_not_open_secrets(self):
+        with Folder() as folder:
+            path = folder / "gateway.yaml"
+            secret = folder / "password"
+            text = GATEWAY.replace("sinks: {", 'sinks: { up: { driver: mqtt, url: "mqtt://127.0.0.1", topic: t, user: u, password: "file:password" }, ')
+            path.write_text(text.replace("to: out", "to: [out, up]"))
+            write_lines(folder / "in.jsonl", [])
+            done = leat("check", path)
+            self.assertEqual(done.returncode, 78, "it can say that it is missing")
+            self.assertIn("the secret's file cannot be read", done.stderr)
+            os.mkfifo(secret)  # whoever opened it would wait for ever
+            for command in ("check", "explain", "status", "stop"):
+                done = subprocess.run([str(LEAT), command, str(path)], capture_output=True, text=True, timeout=20)
+                self.assertEqual(done.returncode, 69 if command in ("status", "stop") else 0, done.stderr)
 
     def test_status_without_an_agent(self):
         with Folder() as folder:
