@@ -1,10 +1,14 @@
 // What expressions cost beside a loop by hand: the filter v > 75 AND k <> 3, the projection v * 1.8 + 32, one row at a time,
-// and the usual aggregates of one column.
+// the usual aggregates of one column, JSON_VALUE and REGEXP.
 //
 // Usage: bench_expr. Prints ns a row, by hand and as a program, and the ratio.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 
 #include "operators/expr/aggregate.h"
 #include "tests/support/env_test.h"
@@ -193,6 +197,94 @@ static void bench_aggregate(bench_state *bench, leat_env *env)
     print("avg min max count", hand, seconds() - start);
 }
 
+// JSON_VALUE beside a search for the name by hand, REGEXP beside PCRE2 called for each text: a million rows each.
+enum { TEXT_ROUNDS = 1000 };
+
+typedef struct bench_texts {
+    leat_slice texts[ROWS];
+    leat_column column;
+    leat_batch batch;
+} bench_texts;
+
+static void texts_fill(bench_state *bench, bench_texts *out)
+{
+    for (int i = 0; i < ROWS; i++) {
+        const char *text = leat_arena_format(bench->scope.arena,
+                                             "{\"device\":\"press-%lld\",\"site\":\"north hall\",\"values\":{"
+                                             "\"temperature\":%.2f,\"pressure\":1.25},\"ok\":true}",
+                                             (long long)bench->k[i], bench->v[i]);
+        out->texts[i] = leat_slice_text(text);
+    }
+    out->column = (leat_column){.type = leat_type_of(LEAT_KIND_STRING), .text = out->texts};
+    out->batch = (leat_batch){.count = ROWS, .selected = ROWS, .columns = &out->column};
+}
+
+static leat_expr *text(bench_state *bench, const char *value)
+{
+    return leat_expr_literal(&bench->scope, leat_type_of(LEAT_KIND_STRING),
+                             (leat_value){.text = leat_slice_text(value)});
+}
+
+static double run_texts(bench_state *bench, bench_texts *texts, leat_expr *expr)
+{
+    leat_column column;
+    leat_program *program = compiled(bench, expr);
+    double start = seconds();
+    for (int i = 0; i < TEXT_ROUNDS; i++) {
+        leat_arena_reset(&bench->memory);
+        leat_eval_begin(&bench->eval, &texts->batch, 0);
+        leat_program_run(program, &bench->eval, &texts->batch, &bench->memory, &column);
+    }
+    return seconds() - start;
+}
+
+static void print_texts(const char *what, double by_hand, double program)
+{
+    double scale = 1e9 / ((double)ROWS * TEXT_ROUNDS);
+    printf("%-28s by hand %6.1f ns/row   program %6.1f ns/row   ratio %.2f\n", what, by_hand * scale, program * scale,
+           program / by_hand);
+}
+
+static void bench_json(bench_state *bench, bench_texts *texts)
+{
+    leat_type number = leat_type_of(LEAT_KIND_DOUBLE);
+    leat_expr *none = leat_expr_literal(&bench->scope, number, leat_value_null()), *expr;
+    leat_expr *arguments[] = {leat_expr_column(&bench->scope, 0, 0, texts->column.type),
+                              text(bench, "$.values.temperature"), text(bench, ""), none, none};
+    LEAT_ASSERT(leat_expr_call(&bench->scope, leat_slice_text("JSON_VALUE"), arguments, 5, &expr, NULL) == LEAT_OK);
+    double start = seconds(), sum = 0;
+    for (int round = 0; round < TEXT_ROUNDS; round++)
+        for (int i = 0; i < ROWS; i++) {
+            static const char name[] = "\"temperature\":";
+            const char *found = memmem(texts->texts[i].data, texts->texts[i].size, name, sizeof name - 1);
+            sum += strtod(found + sizeof name - 1, NULL);
+        }
+    double by_hand = seconds() - start;
+    __asm__ volatile("" : : "x"(sum));
+    print_texts("JSON_VALUE RETURNING DOUBLE", by_hand, run_texts(bench, texts, expr));
+}
+
+static void bench_regex(bench_state *bench, bench_texts *texts)
+{
+    static const char pattern[] = "\"press-[0-9]*7\"";
+    int code;
+    PCRE2_SIZE at;
+    uint64_t found = 0;
+    pcre2_code *regex = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_MATCH_INVALID_UTF,
+                                      &code, &at, NULL);
+    pcre2_match_data *match = pcre2_match_data_create_from_pattern(regex, NULL);
+    double start = seconds();
+    for (int round = 0; round < TEXT_ROUNDS; round++)
+        for (int i = 0; i < ROWS; i++)
+            found += pcre2_match(regex, (PCRE2_SPTR)texts->texts[i].data, texts->texts[i].size, 0, 0, match, NULL) > 0;
+    double by_hand = seconds() - start;
+    LEAT_ASSERT(found);
+    leat_expr *column = leat_expr_column(&bench->scope, 0, 0, texts->column.type);
+    print_texts("REGEXP", by_hand, run_texts(bench, texts, call(bench, "REGEXP", column, text(bench, pattern))));
+    pcre2_match_data_free(match);
+    pcre2_code_free(regex);
+}
+
 int main(void)
 {
     static bench_state bench;
@@ -216,6 +308,10 @@ int main(void)
     bench_project(&bench);
     bench_row(&bench);
     bench_aggregate(&bench, &env->env);
+    static bench_texts texts;
+    texts_fill(&bench, &texts);
+    bench_json(&bench, &texts);
+    bench_regex(&bench, &texts);
     leat_eval_fini(&bench.eval);
     leat_arena_fini(&bench.memory);
     leat_arena_fini(&arena);
