@@ -153,6 +153,11 @@ static void set_time_window(window_reader *r, leat_window_kind kind, int64_t siz
     window->size_ms = size_ms;
     window->slide_ms = slide_ms;
     window->offset_ms = offset;
+    if (size_ms >= LEAT_WINDOW_MS_MAX || slide_ms >= LEAT_WINDOW_MS_MAX)
+        fail(r, key, "the window is too long");
+    if (slide_ms > 0 && size_ms / slide_ms > LEAT_WINDOWS_OF_ROW)
+        fail(r, key, "each row would lie in %lld windows; %d are the most", (long long)(size_ms / slide_ms),
+             LEAT_WINDOWS_OF_ROW);
     if (offset && (offset >= around || -offset >= around))
         fail(r, "offset", "the offset has to be shorter than the %s", kind == LEAT_WINDOW_HOP ? "slide" : "window");
     if (kind == LEAT_WINDOW_CUMULATE && slide_ms && size_ms % slide_ms)

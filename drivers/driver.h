@@ -48,7 +48,7 @@ typedef struct leat_source_description {
     bool fields_required;
     bool needs_fields_path; // each field names where it comes from by field_settings
     bool table; // gives a whole table again and again, each time with LEAT_RAW_CONTROL, LEAT_RAW_TABLE_END behind it
-    uint32_t implicit;      // leat_implicit bits
+    uint32_t implicit; // leat_implicit bits
     // Checks what the table cannot say, e.g. two settings that exclude each other; place is filled by the caller. Optional.
     leat_code (*check)(const void *settings, const leat_source_field *fields, uint32_t field_count,
                        leat_error *out_error);

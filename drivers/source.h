@@ -79,7 +79,8 @@ typedef struct leat_source_setup {
     const leat_schema *schema; // fields in order, then the implicit columns
     uint32_t
         implicit; // bits of the implicit columns that are in the schema, appended in the order of leat_implicit's bits
-    leat_intake *intake; // of readers; those that are pulled from call note and count only. NULL: decoder, or nobody listens
+    leat_intake
+        *intake; // of readers; those that are pulled from call note and count only. NULL: decoder, or nobody listens
     bool is_decoder;
     leat_drops *drops;
 } leat_source_setup;

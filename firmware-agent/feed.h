@@ -38,7 +38,8 @@ bool leat_feed_is_push(const leat_feed *feed);
 bool leat_feed_has_news(leat_feed *feed, uint64_t written_end);
 leat_code leat_feed_next(leat_feed *feed, leat_raw *out_raw, int64_t *out_wait_ms, leat_error *out_error);
 leat_source *leat_feed_decoder(leat_feed *feed); // NULL: the plan's format decodes
-void leat_feed_note(leat_feed *feed, bool good, const char *text); // for logs and the status, as a driver says it itself
+void leat_feed_note(leat_feed *feed, bool good,
+                    const char *text); // for logs and the status, as a driver says it itself
 leat_drops *leat_feed_drops(leat_feed *feed);
 // Bytes that seek takes: everything given out by next so far has been consumed. journal_end: how far the journal was read (push).
 leat_slice leat_feed_position(leat_feed *feed, uint64_t *out_journal_end);

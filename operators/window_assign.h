@@ -12,9 +12,10 @@
 // Limits: times beyond +-LEAT_ASSIGN_TIME_MAX belong to no window (leat_assigner_fits), so that nothing here overflows.
 #pragma once
 
+#include "operators/base/limits.h"
 #include "operators/core/spec.h"
 
-#define LEAT_ASSIGN_TIME_MAX (INT64_MAX / 4)
+#define LEAT_ASSIGN_TIME_MAX LEAT_WINDOW_MS_MAX
 
 typedef struct leat_assigner {
     leat_window_kind kind;

@@ -46,9 +46,10 @@ typedef struct leat_window_frame {
     uint32_t late_count;
     // -- watermark
     int64_t watermark, fired;
-    int64_t heard; // what is passed on: `watermark`, once one has come in; a lower one after a savepoint passes the kept one on
+    int64_t
+        heard; // what is passed on: `watermark`, once one has come in; a lower one after a savepoint passes the kept one on
     int64_t stored_watermark, stored_fired; // as the last snapshot has them
-    bool marks_unkept; // see leat_snapshot_mark_due
+    bool marks_unkept;                      // see leat_snapshot_mark_due
     leat_window_mark *marks;                // as restored, LEAT_KEY_GROUPS; NULL when nothing was, and after ready
 } leat_window_frame;
 

@@ -26,7 +26,8 @@ typedef struct leat_planner_options {
     leat_arena *arena;                      // the plan's
     const leat_zone *zone;                  // session time zone; NULL: UTC
     const leat_function_catalog *functions; // NULL: none
-    bool functions_missing; // a library could not be loaded, which has been reported: a rule that calls an unknown function fails silently
+    bool
+        functions_missing; // a library could not be loaded, which has been reported: a rule that calls an unknown function fails silently
 } leat_planner_options;
 
 leat_planner *leat_planner_create(const leat_planner_options *options);

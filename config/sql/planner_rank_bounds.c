@@ -51,7 +51,7 @@ static bool fraction(plan_rule *rule, leat_expr *value, rank_limit *out_limit)
     leat_error error;
     leat_expr *floored = folded_call(rule, "FLOOR", value, NULL), *whole, *number;
     whole = is_literal(floored) ? folded_call(rule, "=", value, floored) : NULL;
-    if (!is_literal(whole) ||
+    if (!whole || !is_literal(whole) ||
         leat_expr_cast(&rule->expr, floored, leat_type_of(LEAT_KIND_BIGINT), false, &number, &error) != LEAT_OK)
         return false;
     number = leat_expr_fold(&rule->expr, number);

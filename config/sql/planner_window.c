@@ -72,6 +72,17 @@ static bool window_check(plan_rule *rule, const window_function *function, plan_
     bool slides = window->kind == LEAT_WINDOW_HOP || window->kind == LEAT_WINDOW_CUMULATE;
     int64_t step = slides ? window->slide_ms : window->size_ms;
     int64_t offset = window->offset_ms < 0 ? -window->offset_ms : window->offset_ms;
+    if (window->size_ms >= LEAT_WINDOW_MS_MAX || window->gap_ms >= LEAT_WINDOW_MS_MAX || step >= LEAT_WINDOW_MS_MAX) {
+        plan_error(rule, out->span, "%s: a window of %s is too long", function->name,
+                   plan_duration(rule, window->kind == LEAT_WINDOW_SESSION ? window->gap_ms : window->size_ms));
+        return false;
+    }
+    if (slides && window->size_ms / window->slide_ms > LEAT_WINDOWS_OF_ROW) {
+        plan_error(rule, out->span, "%s: windows of %s every %s put each row into %lld windows; %d are the most",
+                   function->name, plan_duration(rule, window->size_ms), plan_duration(rule, window->slide_ms),
+                   (long long)(window->size_ms / window->slide_ms), LEAT_WINDOWS_OF_ROW);
+        return false;
+    }
     out->aligned = !slides || window->size_ms % window->slide_ms == 0;
     if (window->kind == LEAT_WINDOW_CUMULATE && !out->aligned)
         plan_error(rule, out->span, "CUMULATE: the maximum size (%s) has to be a multiple of the step (%s)",

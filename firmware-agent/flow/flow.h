@@ -110,7 +110,8 @@ typedef struct leat_flow_figures {
     uint64_t state_bytes, state_keys;
     uint32_t ring_fill_percent; // fullest input ring
     uint64_t busy_ns;
-    uint64_t future_rows; // sources: from further in the future than the guard allows; the watermark did not follow them
+    uint64_t
+        future_rows;    // sources: from further in the future than the guard allows; the watermark did not follow them
     const char *holder; // whose watermark holds the minimum back; NULL
 } leat_flow_figures;
 void leat_flow_measure(const leat_flow *flow, uint32_t node, leat_flow_figures *out_figures); // summed over instances

@@ -1,6 +1,8 @@
 // Every bound of leat in one place, with the relations between them asserted.
 #pragma once
 
+#include <stdint.h>
+
 enum {
     LEAT_BATCH_ROWS = 1024, // rows of a batch at most
     LEAT_KEY_GROUPS = 128,  // fixed: part of checkpoints and savepoints
@@ -14,10 +16,14 @@ enum {
     LEAT_RING_ELEMENTS = 64,        // elements in a ring between two tasks
     LEAT_SQL_DEPTH = 200,           // nesting of an expression or query
     LEAT_SQL_TOKENS = 65536,
+    LEAT_WINDOWS_OF_ROW = 16384,     // windows that one row may lie in: size / slide, size / step
     LEAT_REJECTED_PAYLOAD = 1024,    // bytes of a payload kept in SOURCE.rejected
     LEAT_RECORD_BYTES_MAX = 1 << 20, // one log record
     LEAT_SEGMENT_BYTES = 4 << 20,    // journal and outbox segments
 };
+
+// Times and windows of a thousand centuries and more belong nowhere, so that nothing overflows.
+#define LEAT_WINDOW_MS_MAX (INT64_MAX / 4)
 
 _Static_assert(LEAT_PAYLOAD_BYTES_MAX + 4096 <= LEAT_RECORD_BYTES_MAX, "a payload and its envelope fit into a record");
 _Static_assert(LEAT_RECORD_BYTES_MAX * 2 <= LEAT_SEGMENT_BYTES, "a record fits into a segment");

@@ -3,6 +3,8 @@
 
 Rules over one source: the rows of each key, ids included, in their order. Joins of several sources: in any order within a key, since how the sources' rows
 come between each other is open. Regular joins: what their changes leave.
+
+LEAT_KILLS, LEAT_KILL_ROWS and LEAT_SEED make it longer and other.
 """
 
 import collections
@@ -18,7 +20,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 from support import Agent, Folder, leat, read_lines, write_lines  # noqa: E402
 
 KILLS = int(os.environ.get("LEAT_KILLS", "60"))
-SLOW = os.environ.get("LEAT_SLOW")
 ROWS = int(os.environ.get("LEAT_KILL_ROWS", "12000"))
 SEED = int(os.environ.get("LEAT_SEED", "21"))
 UNORDERED = {"interval_join", "window_join", "temporal_join", "pairs"}  # rules that read two sources
@@ -433,8 +434,6 @@ class KillRules(unittest.TestCase):
             self.assertEqual(agent.child.wait(120), 0, agent.text()[-3000:])
             self.same(folder, "moved", without_id=TIMERS)
 
-    @unittest.skipUnless(SLOW, "LEAT_SLOW=1 runs it")
-    def test_kills_slow(self):
-        for workers in (1, 4):
-            with self.subTest(workers=workers):
-                self.run_with_kills(workers, SEED + 10 + workers, 300, ROWS * 4)
+
+if __name__ == "__main__":
+    unittest.main()
