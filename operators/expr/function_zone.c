@@ -1,5 +1,4 @@
 // Times of a zone that the query names. Zones are constants: their files are read with the query.
-#include <stdio.h>
 #include <string.h>
 
 #include "operators/expr/function.h"
@@ -78,20 +77,29 @@ static void to_timestamp_ltz(leat_call *call)
     }
 }
 
+// One or two digits; -1: none.
+static int read_digits(const char **at, const char *end)
+{
+    int value = -1;
+    for (const char *stop = end - *at > 2 ? *at + 2 : end; *at < stop && **at >= '0' && **at <= '9'; (*at)++)
+        value = (value < 0 ? 0 : value * 10) + (**at - '0');
+    return value;
+}
+
 // GMT+8, UTC-08:00
 static bool read_offset(leat_slice name, int64_t *out_ms)
 {
-    char text[16], sign;
-    unsigned hours, minutes = 0;
-    int used = 0;
-    if (name.size < 5 || name.size >= sizeof text ||
-        !(leat_slice_is_nocase(leat_slice_of(name.data, 3), "GMT") ||
-          leat_slice_is_nocase(leat_slice_of(name.data, 3), "UTC")))
+    const char *at = name.data + 4, *end = name.data + name.size;
+    if (name.size < 5 || !(leat_slice_is_nocase(leat_slice_of(name.data, 3), "GMT") ||
+                           leat_slice_is_nocase(leat_slice_of(name.data, 3), "UTC")))
         return false;
-    memcpy(text, name.data, name.size);
-    text[name.size] = 0;
-    int read = sscanf(text + 3, "%c%2u%n:%2u%n", &sign, &hours, &used, &minutes, &used);
-    if (read < 2 || (sign != '+' && sign != '-') || (size_t)used + 3 != name.size || hours > 18 || minutes > 59)
+    char sign = name.data[3];
+    int hours = read_digits(&at, end), minutes = 0;
+    if (at < end && *at == ':') {
+        at++;
+        minutes = read_digits(&at, end);
+    }
+    if (at != end || (sign != '+' && sign != '-') || hours < 0 || hours > 18 || minutes < 0 || minutes > 59)
         return false;
     *out_ms = (int64_t)(hours * 60 + minutes) * MINUTE_MS * (sign == '-' ? -1 : 1);
     return true;

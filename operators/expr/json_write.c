@@ -77,7 +77,10 @@ static number_parts parts_of(leat_slice value)
 
 static char digit_at(const number_parts *parts, size_t index)
 {
-    return index < parts->whole.size ? parts->whole.data[index] : parts->fraction.data[index - parts->whole.size];
+    if (index < parts->whole.size)
+        return parts->whole.data[index];
+    LEAT_ASSERT(parts->fraction.data); // digits are counted before they are asked for
+    return parts->fraction.data[index - parts->whole.size];
 }
 
 static void write_plain(const number_parts *parts, size_t first, size_t count, int64_t scale, leat_writer *out)
