@@ -223,9 +223,8 @@ void leat_row_frame_wake(leat_row_frame *frame)
 
 void leat_row_frame_sweep(leat_row_frame *frame)
 {
-    leat_pane_entry *entry;
     frame->wake_ms = INT64_MAX;
-    for (uint32_t slot = 0; (entry = leat_pane_next(&frame->rows.panes, frame->rows.pane, 0, &slot)); slot++) {
+    for (uint32_t slot = 0; leat_pane_next(&frame->rows.panes, frame->rows.pane, 0, &slot); slot++) {
         leat_row_frame_expire(frame, slot);
         release(frame, slot);
     }

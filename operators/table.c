@@ -67,8 +67,7 @@ static bool is_same(const leat_sorted_row *old, const leat_sorted_row *read)
 
 static void forget_reading(table *self)
 {
-    leat_pane_entry *entry;
-    for (uint32_t slot = 0; (entry = leat_pane_next(&self->reading.panes, self->reading.pane, 0, &slot)); slot++) {
+    for (uint32_t slot = 0; leat_pane_next(&self->reading.panes, self->reading.pane, 0, &slot); slot++) {
         leat_sorted_clear(&self->reading, slot);
         leat_row_frame_idle(&self->frame, slot);
     }

@@ -470,8 +470,7 @@ static void close_operator(leat_operator *base)
 {
     window_stream *self = (window_stream *)base;
     leat_stream_windows *windows = &self->windows;
-    leat_pane_entry *entry;
-    for (uint32_t slot = 0; (entry = leat_pane_next(&windows->tables, windows->table, 0, &slot)); slot++)
+    for (uint32_t slot = 0; leat_pane_next(&windows->tables, windows->table, 0, &slot); slot++)
         for (leat_stream_window *window = leat_stream_windows_first(windows, slot); window; window = window->next)
             leat_window_contents_release(&self->store, window);
     leat_stream_windows_fini(windows);
