@@ -13,7 +13,7 @@
 #include "drivers/bus/sqlite_settings.h"
 #include "drivers/source/table_text.h"
 
-enum { QUERY_SIZE = 4096, NOTE_SIZE = 160, NUMBER_SIZE = 32 };
+enum { QUERY_SIZE = 4096, WHY_SIZE = 160, NOTE_SIZE = 160, NUMBER_SIZE = 32 };
 
 typedef struct sqlite_source {
     leat_source source;
@@ -26,6 +26,7 @@ typedef struct sqlite_source {
     int64_t version; // of what was read last
     bool has_read;
     char query[QUERY_SIZE];
+    char why[WHY_SIZE];
 } sqlite_source;
 
 extern const leat_source_ops leat_source_sqlite_ops;
@@ -84,6 +85,13 @@ static void note(const sqlite_source *self, bool good, const char *text)
 }
 
 // The table stays; a source that is read once has nothing to wait for.
+// The library's words are its own until its next call: kept here.
+static const char *sqlite_says(sqlite_source *self)
+{
+    snprintf(self->why, sizeof self->why, "%s", sqlite3_errmsg(self->database));
+    return self->why;
+}
+
 static leat_code leave(sqlite_source *self, const char *why, int64_t *out_wait_ms, leat_error *out_error)
 {
     char text[NOTE_SIZE];
@@ -193,7 +201,7 @@ static const char *read_rows(sqlite_source *self)
     sqlite3_finalize(self->rows_query);
     self->rows_query = NULL;
     if (sqlite3_prepare_v2(self->database, self->query, -1, &self->rows_query, NULL) != SQLITE_OK || !self->rows_query)
-        return sqlite3_errcode(self->database) == SQLITE_OK ? "the query is empty" : sqlite3_errmsg(self->database);
+        return sqlite3_errcode(self->database) == SQLITE_OK ? "the query is empty" : sqlite_says(self);
     if (!sqlite3_stmt_readonly(self->rows_query) || !sqlite3_column_count(self->rows_query))
         return "expected a query that reads rows";
     while ((result = sqlite3_step(self->rows_query)) == SQLITE_ROW)
@@ -201,7 +209,7 @@ static const char *read_rows(sqlite_source *self)
             sqlite3_reset(self->rows_query); // or the next one would see the database as it is now
             return "the rows are larger than 16 MiB, or than memory";
         }
-    const char *why = result == SQLITE_DONE ? NULL : sqlite3_errmsg(self->database);
+    const char *why = result == SQLITE_DONE ? NULL : sqlite_says(self);
     sqlite3_reset(self->rows_query);
     return why;
 }
@@ -219,13 +227,12 @@ static leat_code look(sqlite_source *self, int64_t *out_wait_ms, leat_error *out
         disconnect(self);
     self->inode = stat.inode;
     if (!self->database && !connect_database(self)) {
-        leat_code code =
-            leave(self, self->database ? sqlite3_errmsg(self->database) : "no memory", out_wait_ms, out_error);
+        leat_code code = leave(self, self->database ? sqlite_says(self) : "no memory", out_wait_ms, out_error);
         disconnect(self);
         return code;
     }
     if (!find_version(self, &version))
-        return leave(self, sqlite3_errmsg(self->database), out_wait_ms, out_error);
+        return leave(self, sqlite_says(self), out_wait_ms, out_error);
     if (self->has_read && version == self->version)
         return self->settings->follow ? LEAT_AGAIN : LEAT_END;
     const char *why = read_rows(self);
