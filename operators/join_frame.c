@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { SLOTS_MIN = 64 };
-
 static const leat_schema *schema_of(const leat_join_frame *frame, unsigned side)
 {
     return frame->context->inputs[side];
@@ -55,14 +53,6 @@ leat_code leat_join_open(leat_join_frame *frame, leat_operator_context *context,
     return LEAT_OK;
 }
 
-static void slots_fini(leat_join_frame *frame, leat_join_slots *slots)
-{
-    leat_budget *budget = frame->context->budget;
-    leat_budget_free(budget, slots->bits, slots->words * sizeof *slots->bits);
-    leat_budget_free(budget, slots->items, slots->capacity * sizeof *slots->items);
-    *slots = (leat_join_slots){0};
-}
-
 void leat_join_close(leat_join_frame *frame)
 {
     leat_emitter_fini(&frame->results);
@@ -70,66 +60,29 @@ void leat_join_close(leat_join_frame *frame)
     leat_eval_fini(&frame->eval);
     leat_arena_fini(&frame->texts[LEAT_LEFT]);
     leat_arena_fini(&frame->texts[LEAT_RIGHT]);
-    slots_fini(frame, &frame->empty);
-    slots_fini(frame, &frame->waiting);
+    leat_slot_set_fini(&frame->empty, frame->context->budget);
+    leat_slot_set_fini(&frame->waiting, frame->context->budget);
     leat_keys_destroy(frame->keys);
 }
 
 // ---- slots of which nothing may be left
 
-static bool slots_room(leat_budget *budget, leat_join_slots *slots, uint32_t slot)
+void leat_join_may_be_empty(leat_join_frame *frame, uint32_t slot)
 {
-    uint32_t words = slot / 64 + 1;
-    if (words > slots->words) {
-        words = words < slots->words * 2 ? slots->words * 2 : words;
-        void *bits =
-            leat_budget_grow(budget, slots->bits, slots->words * sizeof *slots->bits, words * sizeof *slots->bits);
-        if (!bits)
-            return false;
-        slots->bits = bits;
-        slots->words = words;
-    }
-    if (slots->count < slots->capacity)
-        return true;
-    uint32_t capacity = slots->capacity ? slots->capacity * 2 : SLOTS_MIN;
-    void *items =
-        leat_budget_grow(budget, slots->items, slots->capacity * sizeof *slots->items, capacity * sizeof *slots->items);
-    if (!items)
-        return false;
-    slots->items = items;
-    slots->capacity = capacity;
-    return true;
+    leat_slot_set_add(&frame->empty, frame->context->budget, slot);
 }
-
-// Without memory the slot is looked at again when its key is next used.
-static void slots_add(leat_join_frame *frame, leat_join_slots *slots, uint32_t slot)
-{
-    if (!slots_room(frame->context->budget, slots, slot) || (slots->bits[slot / 64] >> slot % 64 & 1))
-        return;
-    slots->bits[slot / 64] |= UINT64_C(1) << slot % 64;
-    slots->items[slots->count++] = slot;
-}
-
-static uint32_t slots_pop(leat_join_slots *slots)
-{
-    uint32_t slot = slots->items[--slots->count];
-    slots->bits[slot / 64] &= ~(UINT64_C(1) << slot % 64);
-    return slot;
-}
-
-void leat_join_may_be_empty(leat_join_frame *frame, uint32_t slot) { slots_add(frame, &frame->empty, slot); }
 
 static void release_empty(leat_join_frame *frame)
 {
     while (frame->empty.count) {
-        uint32_t slot = slots_pop(&frame->empty);
+        uint32_t slot = leat_slot_set_take(&frame->empty);
         bool waiting = false;
         if (!leat_keys_live(frame->keys, slot))
             continue;
         if (frame->release(frame->owner, slot, &waiting))
             leat_keys_release(frame->keys, slot);
         else if (waiting)
-            slots_add(frame, &frame->waiting, slot);
+            leat_slot_set_add(&frame->waiting, frame->context->budget, slot);
     }
 }
 
@@ -138,7 +91,7 @@ void leat_join_stored(leat_join_frame *frame, const leat_snapshot *snapshot)
     if (snapshot->keep_marks)
         return;
     while (frame->waiting.count)
-        slots_add(frame, &frame->empty, slots_pop(&frame->waiting));
+        leat_slot_set_add(&frame->empty, frame->context->budget, leat_slot_set_take(&frame->waiting));
     release_empty(frame);
 }
 
@@ -275,4 +228,21 @@ leat_code leat_join_restore_row(leat_join_frame *frame, leat_rows *rows, leat_sl
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored key of a join, %zu bytes, is damaged", key.size);
     leat_code code = leat_keys_slot(frame->keys, bytes, &slot, out_error);
     return code == LEAT_OK ? leat_rows_restore(rows, slot, number, value, out_error) : code;
+}
+
+// ---- state of joins that keep the rows of both sides
+
+void leat_join_snapshot(leat_join_frame *frame, leat_rows rows[2], leat_snapshot *snapshot)
+{
+    for (uint8_t side = 0; side < 2; side++)
+        leat_rows_snapshot(&rows[side], snapshot, side);
+    leat_join_stored(frame, snapshot);
+}
+
+leat_code leat_join_restore(leat_join_frame *frame, leat_rows rows[2], uint8_t table, leat_slice key, leat_slice value,
+                            leat_error *out_error)
+{
+    if (table > LEAT_RIGHT)
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "a join has no table %u", table);
+    return leat_join_restore_row(frame, &rows[table], key, value, out_error);
 }

@@ -14,15 +14,9 @@
 #include "operators/core/spec.h"
 #include "operators/expr/program.h"
 #include "operators/state/rows.h"
+#include "operators/state/slot_set.h"
 
 enum { LEAT_LEFT = 0, LEAT_RIGHT = 1 };
-
-typedef struct leat_join_slots { // a set
-    uint64_t *bits;
-    uint32_t words;
-    uint32_t *items;
-    uint32_t count, capacity;
-} leat_join_slots;
 
 typedef struct leat_join_frame {
     leat_operator_context *context;
@@ -39,7 +33,7 @@ typedef struct leat_join_frame {
     const leat_batch *batch;
     uint32_t *slots;
     unsigned input;
-    leat_join_slots empty, waiting; // may have no state any more; have a removal that the next snapshot tells
+    leat_slot_set empty, waiting; // may have no state any more; have a removal that the next snapshot tells
     bool (*release)(void *owner, uint32_t slot, bool *out_waiting);
     void *owner;
 } leat_join_frame;
@@ -77,6 +71,10 @@ leat_code leat_join_no_budget(const leat_join_frame *frame, leat_error *out_erro
 // A row as leat_rows_snapshot put it.
 LEAT_MUST_CHECK leat_code leat_join_restore_row(leat_join_frame *frame, leat_rows *rows, leat_slice key,
                                                 leat_slice value, leat_error *out_error);
+// State of joins that keep nothing but the rows of both sides: table 0 left, 1 right.
+void leat_join_snapshot(leat_join_frame *frame, leat_rows rows[2], leat_snapshot *snapshot);
+LEAT_MUST_CHECK leat_code leat_join_restore(leat_join_frame *frame, leat_rows rows[2], uint8_t table, leat_slice key,
+                                            leat_slice value, leat_error *out_error);
 
 static inline uint64_t leat_join_pair_cause(uint64_t left, uint64_t right)
 {

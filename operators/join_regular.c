@@ -13,7 +13,7 @@
 // Stored: tables 0 and 1: rows, left and right (state/rows.h; matches: partners of the other side).
 #include "operators/join_frame.h"
 
-enum { TABLE_ROWS = 0, SWEEP_STEPS = 32 };
+enum { SWEEP_STEPS = 32 };
 
 typedef struct join_regular {
     leat_operator base;
@@ -342,9 +342,7 @@ static leat_code on_watermark(leat_operator *base, int64_t watermark, leat_error
 static void snapshot_state(leat_operator *base, leat_snapshot *snapshot)
 {
     join_regular *self = (join_regular *)base;
-    for (unsigned side = 0; side < 2; side++)
-        leat_rows_snapshot(&self->rows[side], snapshot, (uint8_t)(TABLE_ROWS + side));
-    leat_join_stored(&self->frame, snapshot);
+    leat_join_snapshot(&self->frame, self->rows, snapshot);
 }
 
 static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
@@ -352,9 +350,7 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
 {
     (void)group;
     join_regular *self = (join_regular *)base;
-    if (table > TABLE_ROWS + 1)
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "a regular join has no table %u", table);
-    return leat_join_restore_row(&self->frame, &self->rows[table], key, value, out_error);
+    return leat_join_restore(&self->frame, self->rows, table, key, value, out_error);
 }
 
 static leat_code ready(leat_operator *base, bool restored, leat_error *out_error)

@@ -12,7 +12,7 @@
 #include "operators/join_frame.h"
 #include "operators/state/alarm.h"
 
-enum { TABLE_ROWS = 0, CLOSING_MIN = 64 };
+enum { CLOSING_MIN = 64 };
 
 typedef struct closing { // a slot whose window closes now
     uint64_t first[2];   // numbers of its first rows
@@ -246,9 +246,7 @@ static leat_code on_watermark(leat_operator *base, int64_t watermark, leat_error
 static void snapshot_state(leat_operator *base, leat_snapshot *snapshot)
 {
     join_window *self = (join_window *)base;
-    for (unsigned side = 0; side < 2; side++)
-        leat_rows_snapshot(&self->rows[side], snapshot, (uint8_t)(TABLE_ROWS + side));
-    leat_join_stored(&self->frame, snapshot);
+    leat_join_snapshot(&self->frame, self->rows, snapshot);
 }
 
 static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
@@ -256,9 +254,7 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
 {
     (void)group;
     join_window *self = (join_window *)base;
-    if (table > TABLE_ROWS + 1)
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "a window join has no table %u", table);
-    return leat_join_restore_row(&self->frame, &self->rows[table], key, value, out_error);
+    return leat_join_restore(&self->frame, self->rows, table, key, value, out_error);
 }
 
 static bool set_alarms(join_window *self)

@@ -13,65 +13,9 @@
 
 #include "operators/core/cause.h"
 
-enum {
-    SWEEP_STEPS = 32,
-    CLOCK_VERSION = 1,
-    GENERATION_VERSION = 1,
-    PREFETCH_ROWS = 24,
-    PREFETCH_KEYS = 4096,
-    SLOTS_MIN = 64
-};
+enum { SWEEP_STEPS = 32, CLOCK_VERSION = 1, GENERATION_VERSION = 1, PREFETCH_ROWS = 24, PREFETCH_KEYS = 4096 };
 
 // ---- slots of which nothing may be left
-
-static bool slots_room(leat_process *p, leat_process_slots *slots, uint32_t slot)
-{
-    leat_budget *budget = p->base.context->budget;
-    uint32_t words = slot / 64 + 1;
-    if (words > slots->words) {
-        words = words < slots->words * 2 ? slots->words * 2 : words;
-        void *bits =
-            leat_budget_grow(budget, slots->bits, slots->words * sizeof *slots->bits, words * sizeof *slots->bits);
-        if (!bits)
-            return false;
-        slots->bits = bits;
-        slots->words = words;
-    }
-    if (slots->count < slots->capacity)
-        return true;
-    uint32_t capacity = slots->capacity ? slots->capacity * 2 : SLOTS_MIN;
-    void *items =
-        leat_budget_grow(budget, slots->items, slots->capacity * sizeof *slots->items, capacity * sizeof *slots->items);
-    if (!items)
-        return false;
-    slots->items = items;
-    slots->capacity = capacity;
-    return true;
-}
-
-// Without memory the slot is looked at again when its key is next used.
-static void slots_add(leat_process *p, leat_process_slots *slots, uint32_t slot)
-{
-    if (!slots_room(p, slots, slot) || (slots->bits[slot / 64] >> slot % 64 & 1))
-        return;
-    slots->bits[slot / 64] |= 1ull << slot % 64;
-    slots->items[slots->count++] = slot;
-}
-
-static uint32_t slots_pop(leat_process_slots *slots)
-{
-    uint32_t slot = slots->items[--slots->count];
-    slots->bits[slot / 64] &= ~(1ull << slot % 64);
-    return slot;
-}
-
-static void slots_fini(leat_process *p, leat_process_slots *slots)
-{
-    leat_budget *budget = p->base.context->budget;
-    leat_budget_free(budget, slots->bits, slots->words * sizeof *slots->bits);
-    leat_budget_free(budget, slots->items, slots->capacity * sizeof *slots->items);
-    *slots = (leat_process_slots){0};
-}
 
 static bool has_items(leat_process *p, uint32_t slot)
 {
@@ -108,13 +52,13 @@ static void release(leat_process *p, uint32_t slot)
     if (free)
         leat_keys_release(p->keys, slot);
     else
-        slots_add(p, &p->waiting, slot);
+        leat_slot_set_add(&p->waiting, p->base.context->budget, slot);
 }
 
 static void release_empty(leat_process *p)
 {
     while (p->empty.count)
-        release(p, slots_pop(&p->empty));
+        release(p, leat_slot_set_take(&p->empty));
 }
 
 // After a call: most keys keep a value, which is looked at first.
@@ -127,7 +71,7 @@ static inline void end_call(leat_process *p)
     if (p->call.settle)
         (void)leat_cells_settle(&p->cells, p->call.slot);
     if (!leat_cells_row(&p->cells, p->call.slot))
-        slots_add(p, &p->empty, p->call.slot);
+        leat_slot_set_add(&p->empty, p->base.context->budget, p->call.slot);
 }
 
 // ---- rows
@@ -250,7 +194,7 @@ static leat_code hold(leat_process *p, uint32_t input, const leat_batch *batch, 
     int64_t time_ms = in->times[row];
     if (no_time || time_ms <= p->watermark_ms) {
         leat_drops_add(p->base.context->drops, no_time ? LEAT_DROP_NULL_TIME : LEAT_DROP_LATE, 1);
-        slots_add(p, &p->empty, slot);
+        leat_slot_set_add(&p->empty, p->base.context->budget, slot);
         return LEAT_OK;
     }
     if (leat_process_hold(p, input, batch, row, slot, time_ms))
@@ -349,11 +293,11 @@ static void sweep(leat_process *p)
 {
     uint32_t steps = SWEEP_STEPS, slot;
     while ((slot = leat_cells_sweep(&p->cells, p->now_ms, &steps)) != LEAT_SLOT_NONE)
-        slots_add(p, &p->empty, slot);
+        leat_slot_set_add(&p->empty, p->base.context->budget, slot);
     for (uint32_t i = 0; i < p->items_count; i++)
         for (steps = SWEEP_STEPS; (slot = leat_items_sweep(&p->items[i], p->now_ms, &steps)) != LEAT_SLOT_NONE;)
             if (p->items[i].keys)
-                slots_add(p, &p->empty, slot);
+                leat_slot_set_add(&p->empty, p->base.context->budget, slot);
 }
 
 static leat_code begin(leat_process *p, leat_error *out_error)
@@ -449,7 +393,7 @@ static void snapshot(leat_operator *self, leat_snapshot *snapshot)
         leat_timers_snapshot(&p->timers[domain], snapshot, LEAT_PROCESS_TIMERS + domain, &p->writer);
     leat_held_snapshot(&p->held, snapshot, LEAT_PROCESS_HELD);
     while (!snapshot->keep_marks && p->waiting.count)
-        slots_add(p, &p->empty, slots_pop(&p->waiting));
+        leat_slot_set_add(&p->empty, p->base.context->budget, leat_slot_set_take(&p->waiting));
     release_empty(p);
 }
 
@@ -673,8 +617,8 @@ static void close_all(leat_process *p)
     leat_timers_fini(&p->timers[0]);
     leat_timers_fini(&p->timers[1]);
     leat_held_fini(&p->held);
-    slots_fini(p, &p->empty);
-    slots_fini(p, &p->waiting);
+    leat_slot_set_fini(&p->empty, p->base.context->budget);
+    leat_slot_set_fini(&p->waiting, p->base.context->budget);
     leat_keys_destroy(p->keys);
     leat_eval_fini(&p->eval);
     leat_arena_fini(&p->scratch);

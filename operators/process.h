@@ -12,6 +12,7 @@
 #include "operators/state/cell.h"
 #include "operators/state/held.h"
 #include "operators/state/items.h"
+#include "operators/state/slot_set.h"
 #include "operators/state/timer.h"
 
 // Tables of the snapshot; LEAT_PROCESS_TIMERS + time domain.
@@ -51,14 +52,6 @@ typedef struct leat_process_emitter {
     uint32_t columns; // of the schema
 } leat_process_emitter;
 
-// Slots to look at when the call ends, because nothing may be left of their keys. No slot twice.
-typedef struct leat_process_slots {
-    uint32_t *items;
-    uint32_t count, capacity;
-    uint64_t *bits;
-    uint32_t words;
-} leat_process_slots;
-
 // The row or timer that is being handled.
 typedef struct leat_process_call {
     uint32_t slot;           // LEAT_SLOT_NONE: no key
@@ -96,7 +89,9 @@ struct leat_process {
     uint32_t items_count;
     leat_timers timers[2]; // by time domain
     leat_held held;
-    leat_process_slots empty, waiting; // waiting: for the snapshot that tells of the removal
+    // Slots to look at when the call ends, because nothing may be left of their keys; waiting: for the
+    // snapshot that tells of the removal.
+    leat_slot_set empty, waiting;
     // -- time
     int64_t now_ms;
     int64_t watermark_ms;
