@@ -9,112 +9,12 @@
 #include <cmocka.h>
 
 #include "operators/core/cause.h"
+#include "tests/support/harness_image.h"
 #include "tests/support/harness_text.h"
 
 enum { POOL_BUDGET = 64 << 20, WAKES_MAX = 100000, ROWS_CUT_MAX = 5 };
 
 static const char *const mode_names[HARNESS_MODES] = {"SINGLE", "WHOLE", "CUT", "RESTART"};
-
-// ---- the image: (table, group, key) -> value, sorted
-
-typedef struct image_entry {
-    uint8_t table;
-    uint32_t group;
-    leat_slice key, value; // own memory
-} image_entry;
-
-typedef struct state_image {
-    image_entry *entries;
-    size_t count, room;
-} state_image;
-
-static leat_slice slice_copy(leat_slice from)
-{
-    char *copy = malloc(from.size + 1);
-    assert_non_null(copy);
-    if (from.size)
-        memcpy(copy, from.data, from.size);
-    return leat_slice_of(copy, from.size);
-}
-
-static void entry_free(image_entry *entry)
-{
-    free((char *)entry->key.data);
-    free((char *)entry->value.data);
-}
-
-static void image_clear(state_image *image)
-{
-    for (size_t i = 0; i < image->count; i++)
-        entry_free(&image->entries[i]);
-    free(image->entries);
-    *image = (state_image){0};
-}
-
-static int entry_compare(const image_entry *entry, uint8_t table, uint32_t group, leat_slice key)
-{
-    if (entry->table != table)
-        return entry->table < table ? -1 : 1;
-    if (entry->group != group)
-        return entry->group < group ? -1 : 1;
-    return leat_slice_compare(entry->key, key);
-}
-
-static size_t image_place(const state_image *image, uint8_t table, uint32_t group, leat_slice key, bool *out_found)
-{
-    size_t low = 0, high = image->count;
-    *out_found = false;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = entry_compare(&image->entries[middle], table, group, key);
-        if (order == 0) {
-            *out_found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void image_put(state_image *image, uint8_t table, uint32_t group, leat_slice key, leat_slice value)
-{
-    bool found;
-    size_t place = image_place(image, table, group, key, &found);
-    if (found) {
-        free((char *)image->entries[place].value.data);
-        image->entries[place].value = slice_copy(value);
-        return;
-    }
-    if (image->count == image->room) {
-        image->room = image->room ? image->room * 2 : 16;
-        image->entries = realloc(image->entries, image->room * sizeof *image->entries);
-        assert_non_null(image->entries);
-    }
-    memmove(image->entries + place + 1, image->entries + place, (image->count - place) * sizeof *image->entries);
-    image->entries[place] = (image_entry){table, group, slice_copy(key), slice_copy(value)};
-    image->count++;
-}
-
-static void image_remove(state_image *image, uint8_t table, uint32_t group, leat_slice key)
-{
-    bool found;
-    size_t place = image_place(image, table, group, key, &found);
-    if (!found)
-        return; // made and removed between two snapshots
-    entry_free(&image->entries[place]);
-    image->count--;
-    memmove(image->entries + place, image->entries + place + 1, (image->count - place) * sizeof *image->entries);
-}
-
-static void image_copy(state_image *to, const state_image *from)
-{
-    image_clear(to);
-    for (size_t i = 0; i < from->count; i++)
-        image_put(to, from->entries[i].table, from->entries[i].group, from->entries[i].key, from->entries[i].value);
-}
 
 // ---- the harness
 
@@ -151,7 +51,7 @@ struct harness {
     line_list seen; // since the last look
     line_list log;  // everything, with causes; compared between modes
     // -- state
-    state_image live, saved;
+    harness_image live, saved;
     int64_t saved_watermark;
     // -- the failure that is expected
     leat_code fail_code;
@@ -299,7 +199,7 @@ static void instance_free(harness *h)
     leat_arena_fini(&h->rule_arena);
 }
 
-static void instance_open(harness *h, const state_image *from)
+static void instance_open(harness *h, const harness_image *from)
 {
     leat_error error = {0};
     instance_make(h);
@@ -311,7 +211,7 @@ static void instance_open(harness *h, const state_image *from)
         return;
     }
     for (size_t i = 0; from && i < from->count; i++) {
-        const image_entry *entry = &from->entries[i];
+        const harness_image_entry *entry = &from->entries[i];
         if (entry->group != LEAT_GROUP_OPERATOR && !leat_operator_owns(&h->context, entry->group))
             continue;
         code = h->setup->ops->restore(h->operator, entry->table, entry->group, entry->key, entry->value, &error);
@@ -624,7 +524,7 @@ harness_mode harness_mode_of(const harness *h) { return h->mode; }
 typedef struct image_snapshot {
     leat_snapshot base; // first: a leat_snapshot * is an image_snapshot *
     harness *h;
-    state_image *image;
+    harness_image *image;
 } image_snapshot;
 
 static void check_group(const harness *h, uint8_t table, uint32_t group)
@@ -639,17 +539,17 @@ static void snapshot_put(leat_snapshot *snapshot, uint8_t table, uint32_t group,
 {
     image_snapshot *self = (image_snapshot *)snapshot;
     check_group(self->h, table, group);
-    image_put(self->image, table, group, key, value);
+    harness_image_put(self->image, table, group, key, value);
 }
 
 static void snapshot_remove(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key)
 {
     image_snapshot *self = (image_snapshot *)snapshot;
     check_group(self->h, table, group);
-    image_remove(self->image, table, group, key);
+    harness_image_remove(self->image, table, group, key);
 }
 
-static void take_snapshot(harness *h, state_image *image, bool whole, bool keep_marks)
+static void take_snapshot(harness *h, harness_image *image, bool whole, bool keep_marks)
 {
     if (!h->setup->ops->snapshot || !h->operator)
         return;
@@ -664,18 +564,13 @@ static void take_snapshot(harness *h, state_image *image, bool whole, bool keep_
     };
     memset(snapshot.base.whole, whole, sizeof snapshot.base.whole);
     if (whole)
-        image_clear(image);
+        harness_image_clear(image);
     h->setup->ops->snapshot(h->operator, & snapshot.base);
 }
 
-static void check_same_image(const harness *h, const state_image *changes, const state_image *whole)
+static void check_same_image(const harness *h, const harness_image *changes, const harness_image *whole)
 {
-    bool same = changes->count == whole->count;
-    for (size_t i = 0; same && i < changes->count; i++) {
-        const image_entry *a = &changes->entries[i], *b = &whole->entries[i];
-        same = entry_compare(a, b->table, b->group, b->key) == 0 && leat_slice_equal(a->value, b->value);
-    }
-    if (!same)
+    if (!harness_image_equal(changes, whole))
         fail_msg("mode %s: the changes add up to %zu entries that differ from the %zu of a whole snapshot: "
                  "a change was not marked, or one was not removed",
                  mode_names[h->mode], changes->count, whole->count);
@@ -686,17 +581,17 @@ static void snapshot_live(harness *h, bool whole)
     take_snapshot(h, &h->live, whole, false);
     if (h->setup->whole_may_differ)
         return;
-    state_image complete = {0};
+    harness_image complete = {0};
     take_snapshot(h, &complete, true, true);
     check_same_image(h, &h->live, &complete);
-    image_clear(&complete);
+    harness_image_clear(&complete);
 }
 
 static void save(harness *h, bool whole)
 {
     flush(h);
     snapshot_live(h, whole);
-    image_copy(&h->saved, &h->live);
+    harness_image_copy(&h->saved, &h->live);
     h->saved_watermark = h->watermark;
 }
 
@@ -720,7 +615,7 @@ static void restore(harness *h, int64_t watermark)
     h->watermark = h->pending_watermark = watermark;
     for (unsigned i = 0; i < HARNESS_PORTS; i++)
         h->out_watermark[i] = LEAT_TIME_NONE;
-    image_copy(&h->live, &h->saved);
+    harness_image_copy(&h->live, &h->saved);
     instance_open(h, &h->saved);
 }
 
@@ -736,7 +631,7 @@ void harness_restore_savepoint(harness *h, unsigned instance, unsigned paralleli
     restore(h, LEAT_TIME_NONE);
     h->context.watermarks_anew = false;
     // What belongs to others now is no longer part of this instance's image.
-    image_clear(&h->live);
+    harness_image_clear(&h->live);
     take_snapshot(h, &h->live, true, true);
 }
 
@@ -815,8 +710,8 @@ void harness_destroy(harness *h)
     if (leat_batch_pool_in_use(h->pool))
         fail_msg("mode %s: %u batches are not back in the pool", mode_names[h->mode], leat_batch_pool_in_use(h->pool));
     leat_batch_pool_destroy(h->pool);
-    image_clear(&h->live);
-    image_clear(&h->saved);
+    harness_image_clear(&h->live);
+    harness_image_clear(&h->saved);
     free(h->seen.lines);
     free(h->log.lines);
     leat_arena_fini(&h->arena);
