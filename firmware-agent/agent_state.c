@@ -148,7 +148,7 @@ static leat_code mark_loading(leat_agent *agent, leat_error *out_error)
     return code == LEAT_OK ? env->ops->sync_directory(env, agent->plan->agent->state, out_error) : code;
 }
 
-// A start from a savepoint that was cut off before its checkpoint is made again, whatever was asked for now.
+// A start from a savepoint that a crash ended before the first checkpoint begins anew from that savepoint, whatever this start asks for.
 static void find_loading(leat_agent *agent)
 {
     enum { PATH_LIMIT = 8192 };

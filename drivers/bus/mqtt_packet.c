@@ -21,7 +21,7 @@ bool leat_mqtt_publish_parse(leat_slice fixed, leat_slice rest, bool v5, leat_mq
     return !reader.failed && (first & 0xf0) == PUBLISH && (first & QOS_BITS) == QOS_2 && out_publish->id != 0;
 }
 
-size_t leat_mqtt_publish_stub(uint16_t id, bool v5, uint8_t out_bytes[LEAT_MQTT_STUB_SIZE])
+size_t leat_mqtt_publish_bare(uint16_t id, bool v5, uint8_t out_bytes[LEAT_MQTT_BARE_SIZE])
 {
     uint8_t *cursor = out_bytes;
     *cursor++ = PUBLISH | QOS_2;

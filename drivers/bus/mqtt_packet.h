@@ -15,9 +15,9 @@ typedef struct leat_mqtt_publish {
 // fixed: first byte and remaining length; rest: all behind it. False: not a well-formed PUBLISH of QoS 2.
 bool leat_mqtt_publish_parse(leat_slice fixed, leat_slice rest, bool v5, leat_mqtt_publish *out_publish);
 
-enum { LEAT_MQTT_STUB_SIZE = 9 };
+enum { LEAT_MQTT_BARE_SIZE = 9 };
 // A PUBLISH of QoS 2 that holds nothing but its id, for paho to restore; returns its size.
-size_t leat_mqtt_publish_stub(uint16_t id, bool v5, uint8_t out_bytes[LEAT_MQTT_STUB_SIZE]);
+size_t leat_mqtt_publish_bare(uint16_t id, bool v5, uint8_t out_bytes[LEAT_MQTT_BARE_SIZE]);
 
 typedef struct leat_mqtt_known {
     uint64_t hash;     // of topic and payload

@@ -252,10 +252,10 @@ static int store_get(void *handle, char *key, char **out_buffer, int *out_size)
 {
     const mqtt_source *self = handle;
     uint16_t id = id_of_key(key);
-    uint8_t *bytes = id ? MQTTAsync_malloc(LEAT_MQTT_STUB_SIZE) : NULL;
+    uint8_t *bytes = id ? MQTTAsync_malloc(LEAT_MQTT_BARE_SIZE) : NULL;
     if (!bytes)
         return STORE_REFUSED;
-    *out_size = (int)leat_mqtt_publish_stub(id, leat_mqtt_link_is_v5(&self->link), bytes);
+    *out_size = (int)leat_mqtt_publish_bare(id, leat_mqtt_link_is_v5(&self->link), bytes);
     *out_buffer = (char *)bytes;
     return 0;
 }

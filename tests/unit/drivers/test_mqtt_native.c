@@ -587,10 +587,10 @@ static void test_packets(void **state)
         assert_true(leat_slice_is(publish.topic, "t/x") && leat_slice_is(publish.payload, "pay"));
         for (size_t cut = 0; cut < size - 3; cut++)
             assert_false(leat_mqtt_publish_parse(leat_slice_of(&fixed, 1), leat_slice_of(rest, cut), v5, &publish));
-        uint8_t stub[LEAT_MQTT_STUB_SIZE];
-        size = leat_mqtt_publish_stub(4711, v5, stub);
-        assert_int_equal(stub[1], size - 2);
-        assert_true(leat_mqtt_publish_parse(leat_slice_of((char *)stub, 2), leat_slice_of((char *)stub + 2, size - 2),
+        uint8_t bare[LEAT_MQTT_BARE_SIZE];
+        size = leat_mqtt_publish_bare(4711, v5, bare);
+        assert_int_equal(bare[1], size - 2);
+        assert_true(leat_mqtt_publish_parse(leat_slice_of((char *)bare, 2), leat_slice_of((char *)bare + 2, size - 2),
                                             v5, &publish));
         assert_int_equal(publish.id, 4711);
     }
