@@ -1,7 +1,12 @@
 // Runs one gateway file on the real flow, stepped by a script: the engine of tests/conformance/run.
 //
 // usage: conformance_runner GATEWAY SCRIPT [ROWS_A_BATCH]
+//        conformance_runner --kill DIRECTORY GATEWAY SCRIPT [ROWS_A_BATCH]
 //        conformance_runner --list
+//
+// With --kill the script is played by many processes, one after the other. Each restores the newest checkpoint in the directory's store, plays one
+// command, commits the next checkpoint and is killed by SIGKILL: at once; or after one more command that no checkpoint covers; or, some of them, by
+// their parent at any moment. Results go to a file in the directory, which a life cuts to where its checkpoint saw it.
 //
 // With --list many cases are played by one process, each in a fork of its own. Standard input has, for each, a line
 // `ROWS_A_BATCH GATEWAY_BYTES SCRIPT_BYTES` and that many bytes of text; what it prints is followed by a line `#end CODE BYTES` and that
@@ -14,9 +19,11 @@
 //   E SOURCE        end of that source's input
 // Every command but R hands over first. Results are printed as they come, one JSON object a line: {"out":..,"op":..,"ts":..,"id":..,"row":{..}},
 // {"watermark":MS}, {"savepoint":true}.
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,8 +33,10 @@
 #include "firmware-agent/functions.h"
 #include "firmware-agent/platform/env_posix.h"
 #include "firmware-agent/savepoint.h"
+#include "operators/base/hash.h"
+#include "tests/support/life.h"
 
-enum { QUEUE_MAX = 65536, LINE_MAX_BYTES = 1 << 20, CASE_SECONDS_MAX = 10 };
+enum { QUEUE_MAX = 65536, LINE_MAX_BYTES = 1 << 20, CASE_SECONDS_MAX = 10, PATH_BYTES = 512 };
 
 typedef struct arrival {
     leat_raw raw;
@@ -68,6 +77,11 @@ typedef struct runner {
     uint32_t snapshot_node;
     int64_t watermark_ms;
     uint32_t batch_rows;
+    life *life;      // --kill
+    uint64_t line;   // of the script, played so far
+    bool saving;     // a savepoint is cut: its parts are whole and go to the entries
+    bool begun_anew; // from a savepoint: the next checkpoint holds everything
+    bool last;       // this command is the life's last one, and no checkpoint follows
 } runner;
 
 static _Noreturn void die(const char *what, const leat_error *error)
@@ -216,6 +230,8 @@ static leat_snapshot *port_part_begin(leat_flow_ports *ports, uint64_t id, uint3
     runner *r = runner_of(ports);
     (void)id;
     (void)instance;
+    if (r->life && !r->saving)
+        return life_part(r->life, node);
     r->snapshot_node = node;
     return &r->snapshot;
 }
@@ -386,14 +402,33 @@ static void restore_savepoint(runner *r)
     remove_savepoint(path, directory);
 }
 
-static void recover(runner *r, bool savepoint)
+static void cut(runner *r)
 {
-    leat_error error = {0};
     r->cut_done = false;
     leat_flow_barrier(r->flow, ++r->barrier);
     run(r);
     if (!r->cut_done)
         die("the barrier did not pass", NULL);
+}
+
+// Earlier lives left checkpoints, but no entries to add changes to.
+static void cut_savepoint_of_life(runner *r)
+{
+    forget_entries(r);
+    memset(r->snapshot.whole, true, sizeof r->snapshot.whole);
+    r->snapshot.any_whole = r->snapshot.all_whole = true;
+    r->saving = r->begun_anew = true;
+    cut(r);
+    r->saving = false;
+}
+
+static void recover(runner *r, bool savepoint)
+{
+    leat_error error = {0};
+    if (r->life)
+        cut_savepoint_of_life(r);
+    else
+        cut(r);
     leat_flow_destroy(r->flow);
     make_flow(r);
     if (savepoint)
@@ -408,7 +443,7 @@ static void recover(runner *r, bool savepoint)
     r->watermark_ms = LEAT_TIME_NONE;
 }
 
-// ---- the script
+// ---- commands of the script
 
 static uint32_t source_index(const runner *r, const char *name)
 {
@@ -462,13 +497,91 @@ static void command(runner *r, char *line)
         run(r);
 }
 
+// ---- lives: what a command leaves is committed, and the process killed
+
+static void name_source(runner *r, uint32_t index, char out_name[64])
+{
+    snprintf(out_name, 64, "source/%u", index);
+    (void)r;
+}
+
+static void commit_life(runner *r)
+{
+    struct stat results;
+    life_begin(r->life, r->begun_anew);
+    cut(r);
+    fflush(stdout);
+    if (fstat(STDOUT_FILENO, &results) != 0)
+        die("results", NULL);
+    int64_t size = results.st_size;
+    life_name(r->life, "line", &r->line, sizeof r->line);
+    life_name(r->life, "results", &size, sizeof size);
+    life_name(r->life, "watermark", &r->watermark_ms, sizeof r->watermark_ms);
+    life_name(r->life, "clock", &r->now_ms, sizeof r->now_ms);
+    for (uint32_t i = 0; i < r->plan->source_count; i++) {
+        char name[64];
+        uint64_t place[2] = {r->sources[i].position, r->sources[i].ended};
+        name_source(r, i, name);
+        life_name(r->life, name, place, sizeof place);
+    }
+    life_commit(r->life, r->now_ms);
+    r->begun_anew = false;
+}
+
+static void die_now(void)
+{
+    fflush(stdout);
+    kill(getpid(), SIGKILL);
+}
+
+// Every third life goes on for a command whose results no checkpoint covers.
+static void end_command(runner *r)
+{
+    if (!r->life)
+        return;
+    if (r->last)
+        die_now();
+    commit_life(r);
+    if (leat_hash_combine(r->line, (uint64_t)getpid()) % 3 != 0)
+        die_now();
+    r->last = true;
+}
+
+static void restore_life(runner *r, const char *directory)
+{
+    char results[PATH_BYTES];
+    int64_t size = 0;
+    snprintf(results, sizeof results, "%s/results", directory);
+    life_named(r->life, "line", &r->line, sizeof r->line);
+    life_named(r->life, "results", &size, sizeof size);
+    life_named(r->life, "watermark", &r->watermark_ms, sizeof r->watermark_ms);
+    life_named(r->life, "clock", &r->now_ms, sizeof r->now_ms);
+    for (uint32_t i = 0; i < r->plan->source_count; i++) {
+        char name[64];
+        uint64_t place[2] = {0};
+        name_source(r, i, name);
+        life_named(r->life, name, place, sizeof place);
+        r->sources[i].position = place[0];
+        r->sources[i].ended = place[1] != 0;
+    }
+    if (!freopen(results, "a", stdout) || ftruncate(STDOUT_FILENO, size) != 0)
+        die("results", NULL);
+}
+
+// ---- the script
+
 static void run_script(runner *r, FILE *script)
 {
     char *line = malloc(LINE_MAX_BYTES);
+    uint64_t played = r->line;
+    r->line = 0;
     while (fgets(line, LINE_MAX_BYTES, script)) {
         line[strcspn(line, "\n")] = 0;
-        if (line[0])
-            command(r, line);
+        if (++r->line <= played || !line[0])
+            continue;
+        command(r, line);
+        if (line[0] != 'R')
+            end_command(r);
     }
     run(r);
     free(line);
@@ -506,7 +619,8 @@ static void compile(runner *r, const char *path, leat_slice text)
     leat_diagnostics_fini(&diagnostics);
 }
 
-static void play(const char *gateway_path, leat_slice gateway, FILE *script, uint32_t batch_rows)
+// directory: of a life, NULL: all is played by this process.
+static void play(const char *gateway_path, leat_slice gateway, FILE *script, uint32_t batch_rows, const char *directory)
 {
     static runner r;
     leat_error error = {0};
@@ -534,7 +648,13 @@ static void play(const char *gateway_path, leat_slice gateway, FILE *script, uin
     for (uint32_t i = 0; i < r.plan->source_count; i++)
         r.sources[i].queue = calloc(QUEUE_MAX, sizeof *r.sources[i].queue);
     make_flow(&r);
-    if (leat_flow_ready(r.flow, false, false, &error) != LEAT_OK)
+    bool restored = false;
+    if (directory) {
+        r.life = life_open(r.env, r.plan, directory);
+        restored = life_restore(r.life, r.flow);
+        restore_life(&r, directory);
+    }
+    if (leat_flow_ready(r.flow, restored, false, &error) != LEAT_OK)
         die("ready", &error);
     run_script(&r, script);
     leat_flow_destroy(r.flow);
@@ -574,7 +694,7 @@ static void play_forked(leat_slice gateway, leat_slice script, uint32_t batch_ro
         alarm(CASE_SECONDS_MAX);
         dup2(fileno(errors), STDERR_FILENO);
         FILE *lines = fmemopen((void *)(uintptr_t)script.data, script.size, "r");
-        play(text_path, gateway, lines, batch_rows);
+        play(text_path, gateway, lines, batch_rows, NULL);
         fflush(stdout);
         _exit(0);
     }
@@ -598,20 +718,47 @@ static void play_list(void)
     }
 }
 
+static int play_lives(char **arguments)
+{
+    char path[PATH_BYTES], bytes[4096];
+    arguments[1] = "--life";
+    int code = life_after_life(arguments, CASE_SECONDS_MAX);
+    snprintf(path, sizeof path, "%s/results", arguments[2]);
+    FILE *results = fopen(path, "r");
+    for (size_t size; code == 0 && results && (size = fread(bytes, 1, sizeof bytes, results)) > 0;)
+        fwrite(bytes, 1, size, stdout);
+    if (results)
+        fclose(results);
+    return code;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: conformance_runner [--kill DIRECTORY] GATEWAY SCRIPT [ROWS_A_BATCH]\n"
+                    "       conformance_runner --list\n");
+    return 2;
+}
+
 int main(int count, char **arguments)
 {
+    const char *directory = NULL;
     if (count == 2 && strcmp(arguments[1], "--list") == 0) {
         play_list();
         return 0;
     }
-    if (count < 3) {
-        fprintf(stderr, "usage: conformance_runner GATEWAY SCRIPT [ROWS_A_BATCH]\n       conformance_runner --list\n");
-        return 2;
+    if (count >= 5 && strcmp(arguments[1], "--kill") == 0)
+        return play_lives(arguments);
+    if (count >= 5 && strcmp(arguments[1], "--life") == 0) {
+        directory = arguments[2];
+        arguments += 2;
+        count -= 2;
     }
+    if (count < 3)
+        return usage();
     FILE *script = fopen(arguments[2], "r");
     if (!script)
         die(arguments[2], NULL);
-    play(arguments[1], leat_slice_of("", 0), script, count > 3 ? (uint32_t)atoi(arguments[3]) : 1);
+    play(arguments[1], leat_slice_of("", 0), script, count > 3 ? (uint32_t)atoi(arguments[3]) : 1, directory);
     fclose(script);
     return 0;
 }
