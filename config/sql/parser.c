@@ -191,30 +191,45 @@ bool expect_close(parser *p, uint32_t open)
     return false;
 }
 
-// A word that starts a clause; GROUP and ORDER only with their BY, else they are somebody's forgotten backticks.
+static bool is_next(const parser *p, leat_sql_keyword keyword) { return token_ahead(p, 1)->keyword == keyword; }
+
+static bool is_number_next(const parser *p)
+{
+    const leat_sql_token *token = token_ahead(p, 1);
+    return token->kind == TOKEN_INTEGER || token->kind == TOKEN_PARAMETER || token->keyword == KW_ALL;
+}
+
+// A word that starts a clause; those that are likely names too only with what follows them there, else they are somebody's
+// forgotten backticks.
 static bool at_clause(const parser *p)
 {
     switch ((int)current(p)->keyword) {
     case KW_GROUP:
     case KW_ORDER:
-        return token_ahead(p, 1)->keyword == KW_BY;
+        return is_next(p, KW_BY);
+    case KW_ONE:
+        return is_next(p, KW_ROW);
+    case KW_AFTER:
+        return is_next(p, KW_MATCH);
+    case KW_FETCH:
+        return is_next(p, KW_FIRST) || is_next(p, KW_NEXT);
+    case KW_LIMIT:
+    case KW_OFFSET:
+        return is_number_next(p);
+    case KW_PATTERN:
+        return token_ahead(p, 1)->kind == TOKEN_LEFT;
+    case KW_WITHIN:
+        return is_next(p, KW_INTERVAL);
     case KW_FROM:
     case KW_WHERE:
     case KW_HAVING:
     case KW_WINDOW:
     case KW_QUALIFY:
-    case KW_LIMIT:
-    case KW_OFFSET:
-    case KW_FETCH:
     case KW_UNION:
     case KW_INTERSECT:
     case KW_EXCEPT:
     case KW_SELECT:
     case KW_MEASURES:
-    case KW_ONE:
-    case KW_AFTER:
-    case KW_PATTERN:
-    case KW_WITHIN:
     case KW_SUBSET:
     case KW_DEFINE:
         return true;
@@ -537,14 +552,16 @@ static bool parser_init(parser *p, leat_arena *arena, leat_slice text, uint32_t 
 {
     *p = (parser){.arena = arena, .text = text, .origin = origin, .diagnostics = diagnostics};
     leat_sql_token *tokens;
-    p->failed = !leat_sql_lex(arena, text, origin, &tokens, &p->count, diagnostics);
+    leat_arena_init(&p->token_arena, arena->env, 0);
+    p->failed = !leat_sql_lex(&p->token_arena, text, origin, &tokens, &p->count, diagnostics);
     p->tokens = tokens;
     return !(p->failed && p->count == 1);
 }
 
-// Errors of the lexer come before those of the parser; put them in text order.
+// Gives the tokens back. Errors of the lexer come before those of the parser: puts them in text order.
 static leat_code parser_finish(parser *p, uint32_t first)
 {
+    leat_arena_fini(&p->token_arena);
     leat_sql_diagnostic *items = p->diagnostics->items, item;
     for (uint32_t i = first + 1; i < p->diagnostics->count; i++) {
         item = items[i];

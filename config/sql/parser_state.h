@@ -67,6 +67,7 @@ typedef struct parser {
     leat_arena *arena;
     leat_slice text;
     uint32_t origin;
+    leat_arena token_arena; // given back when the text is parsed
     const leat_sql_token *tokens;
     uint32_t count, at;
     uint32_t parentheses; // open ones, for recovery

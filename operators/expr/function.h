@@ -75,6 +75,7 @@ enum {
     LEAT_FUNCTION_INFIX = 256,   // printed between its arguments
     LEAT_FUNCTION_POSTFIX = 512, // printed after its argument
     LEAT_FUNCTION_NAMED = 1024,  // the result rule builds a tree out of other functions
+    LEAT_FUNCTION_LISTED = 2048, // what is `prepared` holds all arguments but the first, which alone is computed
 };
 
 // Forms of memory for which a family of kernels has a member each.

@@ -166,20 +166,93 @@ static void not_distinct(leat_call *call)
 
 // -- lists
 
-static bool listed(leat_call *call, uint32_t row, leat_type type, bool *out_unknown)
+// The constants of a list that is longer than LISTED_LEAST, in order and without NULLs.
+typedef struct value_list {
+    uint32_t count;
+    bool has_null;
+    leat_type type;
+    leat_value *items;
+} value_list;
+
+enum { LISTED_LEAST = 8 }; // up to here one after the other is as fast
+
+static void sort_values(const value_list *list, leat_value *items, leat_value *spare, uint32_t count)
 {
-    leat_value value = leat_argument_value(call, 0, row);
-    *out_unknown = value.is_null;
-    if (value.is_null)
-        return false;
+    uint32_t half = count / 2, a = 0, b = half, at = 0;
+    if (count < 2)
+        return;
+    sort_values(list, items, spare, half);
+    sort_values(list, items + half, spare, count - half);
+    memcpy(spare, items, count * sizeof *items);
+    while (at < count)
+        items[at++] = b == count || (a < half && leat_value_compare(list->type, &spare[a], &spare[b]) <= 0)
+                          ? spare[a++]
+                          : spare[b++];
+}
+
+static bool all_literal(const leat_rule *rule)
+{
+    for (uint32_t i = 1; i < rule->count; i++)
+        if (rule->arguments[i]->kind != LEAT_EXPR_LITERAL)
+            return false;
+    return true;
+}
+
+static leat_code result_listed(leat_rule *rule)
+{
+    leat_code code = leat_result_compared(rule);
+    if (code != LEAT_OK || rule->count <= LISTED_LEAST || !all_literal(rule))
+        return code;
+    leat_arena *arena = rule->scope->arena;
+    value_list *list = leat_arena_new(arena, value_list);
+    size_t size = rule->count * sizeof *list->items;
+    *list = (value_list){.type = rule->arguments[0]->type, .items = leat_arena_alloc_aligned(arena, size, 16)};
+    for (uint32_t i = 1; i < rule->count; i++) {
+        list->has_null |= rule->arguments[i]->literal.is_null;
+        if (!rule->arguments[i]->literal.is_null)
+            list->items[list->count++] = rule->arguments[i]->literal;
+    }
+    sort_values(list, list->items, leat_arena_alloc_aligned(arena, size, 16), list->count);
+    rule->prepared = list;
+    return LEAT_OK;
+}
+
+static bool list_has(const value_list *list, const leat_value *value)
+{
+    uint32_t low = 0, high = list->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int sign = leat_value_compare(list->type, &list->items[middle], value);
+        if (!sign)
+            return true;
+        if (sign < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+static bool list_found(leat_call *call, uint32_t row, leat_type type, const leat_value *value, bool *out_unknown)
+{
     for (uint32_t i = 1; i < call->step->argument_count; i++) {
         leat_value item = leat_argument_value(call, i, row);
         if (item.is_null)
             *out_unknown = true;
-        else if (leat_value_equal(type, &value, &item))
+        else if (leat_value_equal(type, value, &item))
             return true;
     }
     return false;
+}
+
+static bool listed(leat_call *call, uint32_t row, leat_type type, bool *out_unknown)
+{
+    leat_value value = leat_argument_value(call, 0, row);
+    const value_list *list = call->step->expr->prepared;
+    *out_unknown = value.is_null || (list && list->has_null);
+    if (value.is_null)
+        return false;
+    return list ? list_has(list, &value) : list_found(call, row, type, &value, out_unknown);
 }
 
 static void in_list(leat_call *call)
@@ -277,7 +350,7 @@ enum {
     FAST = LEAT_FUNCTION_INFIX | LEAT_FUNCTION_TOTAL,
     PLAIN = LEAT_FUNCTION_INFIX,
     SEES_NULL = LEAT_FUNCTION_INFIX | LEAT_FUNCTION_LENIENT,
-    LIST = LEAT_FUNCTION_POSTFIX | LEAT_FUNCTION_LENIENT | LEAT_FUNCTION_NULLABLE,
+    LIST = LEAT_FUNCTION_POSTFIX | LEAT_FUNCTION_LENIENT | LEAT_FUNCTION_NULLABLE | LEAT_FUNCTION_LISTED,
 };
 
 #define COMPARISON(symbol, family, sentence)                                                                           \
@@ -310,9 +383,9 @@ const leat_function leat_functions_compare[] = {
      "BETWEEN, whichever bound is the lower one."},
     {"NOT BETWEEN SYMMETRIC", "any, any, any", not_between_symmetric, NULL, NULL, 0,
      "NOT BETWEEN, whichever bound is the lower one."},
-    {"IN", "any, any, any...", leat_result_compared, in_list, NULL, LIST,
+    {"IN", "any, any, any...", result_listed, in_list, NULL, LIST,
      "Whether the first is one of the others; NULL when unknown."},
-    {"NOT IN", "any, any, any...", leat_result_compared, not_in_list, NULL, LIST,
+    {"NOT IN", "any, any, any...", result_listed, not_in_list, NULL, LIST,
      "Whether the first is none of the others; NULL when unknown."},
     {"GREATEST", "any, any...", leat_result_common, greatest, NULL, 0, "The greatest; NULL when one is NULL."},
     {"LEAST", "any, any...", leat_result_common, least, NULL, 0, "The least; NULL when one is NULL."},

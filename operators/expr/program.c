@@ -1,18 +1,21 @@
 // Compiling a tree into blocks of steps.
 #include <string.h>
 
+#include "operators/base/hash.h"
 #include "operators/expr/code.h"
 
-enum { REGISTERS_MAX = 16384, SELECTION_NONE = UINT16_MAX };
+enum { REGISTERS_MAX = 16384, SELECTION_NONE = UINT16_MAX, LISTS_CHUNK = 8192 };
 
 // What is known already: this tree lies in this register for the rows of this selection.
 typedef struct computed {
     const leat_expr *expr;
+    uint32_t hash;
     uint16_t selection, result;
 } computed;
 
 typedef struct leat_compiler {
     leat_arena *arena;
+    leat_arena lists; // those below while they grow
     leat_step *steps;
     computed *known;
     leat_vector *registers;
@@ -27,7 +30,7 @@ static void *grown(leat_compiler *compiler, void *old, uint32_t count, uint32_t 
     if (count < *capacity)
         return old;
     uint32_t wanted = *capacity ? *capacity * 2 : 16;
-    void *memory = leat_arena_alloc_aligned(compiler->arena, size * wanted, 16);
+    void *memory = leat_arena_alloc_aligned(&compiler->lists, size * wanted, 16);
     memset(memory, 0, size * wanted);
     if (count)
         memcpy(memory, old, size * count);
@@ -86,10 +89,27 @@ static bool selection_within(const leat_compiler *compiler, uint16_t inner, uint
     return inner == outer;
 }
 
-static int known_find(const leat_compiler *compiler, const leat_expr *expr, uint16_t selection)
+enum { HASH_DEPTH = 3 };
+
+// Of the upper part of a tree: trees that differ below are told apart by leat_expr_equal.
+static uint32_t expr_hash(const leat_expr *expr, unsigned depth)
+{
+    uint64_t hash = leat_hash_combine((uint64_t)expr->kind, expr->argument_count);
+    if (expr->kind == LEAT_EXPR_CALL)
+        hash = leat_hash_combine(hash, (uintptr_t)expr->function);
+    else if (expr->kind == LEAT_EXPR_COLUMN)
+        hash = leat_hash_combine(hash, (uint64_t)expr->input << 32 | expr->column);
+    else if (expr->kind == LEAT_EXPR_LITERAL)
+        hash = leat_hash_combine(hash, leat_value_hash(expr->type, &expr->literal));
+    for (uint32_t i = 0; depth && i < expr->argument_count && i < 4; i++)
+        hash = leat_hash_combine(hash, expr_hash(expr->arguments[i], depth - 1));
+    return (uint32_t)leat_hash_mix(hash);
+}
+
+static int known_find(const leat_compiler *compiler, const leat_expr *expr, uint32_t hash, uint16_t selection)
 {
     for (uint32_t i = 0; i < compiler->known_count; i++)
-        if (leat_expr_equal(compiler->known[i].expr, expr) &&
+        if (compiler->known[i].hash == hash && leat_expr_equal(compiler->known[i].expr, expr) &&
             selection_within(compiler, selection, compiler->known[i].selection))
             return compiler->known[i].result;
     return -1;
@@ -105,13 +125,14 @@ static bool has_volatile(const leat_expr *expr)
     return false;
 }
 
-static void known_add(leat_compiler *compiler, const leat_expr *expr, uint16_t selection, uint16_t result)
+static void known_add(leat_compiler *compiler, const leat_expr *expr, uint32_t hash, uint16_t selection,
+                      uint16_t result)
 {
     if (has_volatile(expr))
         return;
     compiler->known =
         grown(compiler, compiler->known, compiler->known_count, &compiler->known_capacity, sizeof(computed));
-    compiler->known[compiler->known_count++] = (computed){expr, selection, result};
+    compiler->known[compiler->known_count++] = (computed){expr, hash, selection, result};
 }
 
 // Worth a selection of its own: what can fail, or costs more than the selection does.
@@ -245,10 +266,11 @@ static uint16_t compile_case(leat_compiler *compiler, const leat_expr *expr, uin
     return result;
 }
 
-static const uint16_t *compile_arguments(leat_compiler *compiler, const leat_expr *expr, uint16_t selection)
+static const uint16_t *compile_arguments(leat_compiler *compiler, const leat_expr *expr, uint32_t count,
+                                         uint16_t selection)
 {
-    uint16_t *registers = leat_arena_alloc_aligned(compiler->arena, sizeof *registers * (expr->argument_count + 1), 2);
-    for (uint32_t i = 0; i < expr->argument_count; i++)
+    uint16_t *registers = leat_arena_alloc_aligned(compiler->arena, sizeof *registers * (count + 1), 2);
+    for (uint32_t i = 0; i < count; i++)
         registers[i] = compile(compiler, expr->arguments[i], selection);
     return registers;
 }
@@ -260,11 +282,13 @@ static uint16_t compile_call(leat_compiler *compiler, const leat_expr *expr, uin
         return compile_connective(compiler, expr, selection);
     if (function->flags & LEAT_FUNCTION_COALESCE)
         return compile_coalesce(compiler, expr, selection);
-    const uint16_t *arguments = compile_arguments(compiler, expr, selection);
+    bool listed = (function->flags & LEAT_FUNCTION_LISTED) && expr->prepared;
+    uint32_t count = listed ? 1 : expr->argument_count;
+    const uint16_t *arguments = compile_arguments(compiler, expr, count, selection);
     leat_type first = expr->argument_count ? expr->arguments[0]->type : expr->type;
     leat_kernel kernel = leat_function_kernel(function, first);
     LEAT_ASSERT(kernel);
-    return emit_call(compiler, expr, selection, kernel, function->flags, arguments, expr->argument_count);
+    return emit_call(compiler, expr, selection, kernel, function->flags, arguments, count);
 }
 
 static uint16_t compile_cast(leat_compiler *compiler, const leat_expr *expr, uint16_t selection)
@@ -297,14 +321,15 @@ static uint16_t compile_new(leat_compiler *compiler, const leat_expr *expr, uint
 
 static uint16_t compile(leat_compiler *compiler, const leat_expr *expr, uint16_t selection)
 {
-    int known = known_find(compiler, expr, selection);
+    uint32_t hash = expr_hash(expr, HASH_DEPTH);
+    int known = known_find(compiler, expr, hash, selection);
     if (known >= 0)
         return (uint16_t)known;
     uint16_t result = compile_new(compiler, expr, selection);
     // Loads are made for every row, whatever the selection.
     bool everywhere =
         expr->kind == LEAT_EXPR_LITERAL || expr->kind == LEAT_EXPR_COLUMN || expr->kind >= LEAT_EXPR_ROWTIME;
-    known_add(compiler, expr, everywhere ? 0 : selection, result);
+    known_add(compiler, expr, hash, everywhere ? 0 : selection, result);
     return result;
 }
 
@@ -321,7 +346,7 @@ static uint16_t compile_filter(leat_compiler *compiler, const leat_expr *expr, u
                              : NULL;
     if (!kernel)
         return split(compiler, LEAT_SPLIT_TRUE, selection, compile(compiler, expr, selection));
-    const uint16_t *arguments = compile_arguments(compiler, expr, selection);
+    const uint16_t *arguments = compile_arguments(compiler, expr, 2, selection);
     uint16_t out = new_selection(compiler, selection);
     leat_step *step = new_step(compiler, LEAT_FILTER, selection, expr);
     step->kernel = kernel;
@@ -331,16 +356,32 @@ static uint16_t compile_filter(leat_compiler *compiler, const leat_expr *expr, u
     return out;
 }
 
+static void *kept(leat_arena *arena, const void *list, size_t size)
+{
+    void *copy = leat_arena_alloc_aligned(arena, size, 16);
+    if (size)
+        memcpy(copy, list, size);
+    return copy;
+}
+
 static leat_code compile_block(leat_arena *arena, const leat_expr *expr, bool filter, leat_block *out_block,
                                leat_error *out_error)
 {
     leat_compiler compiler = {.arena = arena};
+    leat_arena_init(&compiler.lists, arena->env, LISTS_CHUNK);
     new_selection(&compiler, 0);
     uint16_t result = filter ? compile_filter(&compiler, expr, 0) : compile(&compiler, expr, 0);
+    if (!compiler.too_large)
+        *out_block = (leat_block){.steps = kept(arena, compiler.steps, compiler.step_count * sizeof(leat_step)),
+                                  .step_count = compiler.step_count,
+                                  .registers =
+                                      kept(arena, compiler.registers, compiler.register_count * sizeof(leat_vector)),
+                                  .register_count = compiler.register_count,
+                                  .selection_count = compiler.selection_count,
+                                  .result = result};
+    leat_arena_fini(&compiler.lists);
     if (compiler.too_large)
         return leat_error_set(out_error, LEAT_E_LIMIT, "the expression needs more than %d registers", REGISTERS_MAX);
-    *out_block = (leat_block){compiler.steps,          compiler.step_count,      compiler.registers,
-                              compiler.register_count, compiler.selection_count, result};
     return LEAT_OK;
 }
 

@@ -373,13 +373,77 @@ static void printing(void **state)
     }
 }
 
+// -- IN of many constants, which is a search in an ordered list, against one comparison after the other
+
+static leat_expr *long_list(expr_test *test, uint32_t column, uint32_t count, bool nulls, const char *name,
+                            leat_value *out_items)
+{
+    leat_expr *arguments[64], *expr = NULL;
+    arguments[0] = leat_expr_column(&test->scope, 0, column, test->schema[column]);
+    for (uint32_t i = 0; i < count; i++) {
+        do
+            out_items[i] = random_value(test, test->schema[column]);
+        while (!nulls && out_items[i].is_null);
+        arguments[i + 1] = leat_expr_literal(&test->scope, test->schema[column], out_items[i]);
+    }
+    leat_code code = leat_expr_call(&test->scope, leat_slice_text(name), arguments, count + 1, &expr, &test->error);
+    assert_int_equal(code, LEAT_OK);
+    assert_int_equal(expr->prepared != NULL, count >= 8);
+    return expr;
+}
+
+// 0, 1, or 2 for unknown.
+static int truth_of_list(leat_type type, const leat_value *value, const leat_value *items, uint32_t count)
+{
+    int truth = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool unknown = value->is_null || items[i].is_null;
+        truth = truth_or(truth, unknown ? 2 : leat_value_compare(type, value, &items[i]) == 0);
+    }
+    return truth;
+}
+
+static void compare_list(expr_test *test, const random_batch *table, uint32_t column, uint32_t count, bool nulls,
+                         bool negated)
+{
+    leat_value items[64], values[COLUMNS], found;
+    leat_expr *expr = long_list(test, column, count, nulls, negated ? "NOT IN" : "IN", items);
+    leat_program *program = program_of(test, expr);
+    for (uint32_t i = 0; i < table->batch.count; i++) {
+        leat_row_view view = {values, 0, LEAT_TIME_NONE};
+        row_of(table, i, values);
+        int truth = truth_of_list(test->schema[column], &values[column], items, count);
+        leat_eval_row_begin(&test->eval, 1);
+        assert_true(leat_program_run_row(program, &test->eval, &view, 1, &found));
+        assert_int_equal(found.is_null, truth == 2);
+        if (!found.is_null)
+            assert_int_equal(found.boolean, negated ? !truth : truth);
+    }
+    compare_rows(test, expr, table);
+    compare_select(test, expr, table);
+}
+
+static void lists_of_constants(void **state)
+{
+    (void)state;
+    for (uint32_t run = 0; run < 400; run++) {
+        expr_test test;
+        leat_type types[COLUMNS];
+        static random_batch table;
+        expr_test_init(&test);
+        schema_of(types);
+        test.schema = types;
+        random_table(&test, &table, 1 + dice(60));
+        compare_list(&test, &table, run % COLUMNS, 5 + dice(50), dice(2), dice(2));
+        expr_test_fini(&test);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(truth_tables),
-        cmocka_unit_test(type_rules),
-        cmocka_unit_test(printing),
-        cmocka_unit_test(batch_equals_rows),
+        cmocka_unit_test(truth_tables),      cmocka_unit_test(type_rules),         cmocka_unit_test(printing),
+        cmocka_unit_test(batch_equals_rows), cmocka_unit_test(lists_of_constants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
