@@ -54,6 +54,7 @@ static void close_operator(leat_operator *base) { (void)base; }
 const leat_operator_ops leat_operator_union_ops = {
     .name = "union",
     .instance_size = sizeof(leat_operator),
+    .one_stream = true,
     .open = open_operator,
     .on_batch = on_batch,
     .close = close_operator,

@@ -99,9 +99,26 @@ static void note_stale(leat_flow *flow, uint32_t node, uint8_t table, leat_slice
     flow->by_node[node]->stale = stale;
 }
 
+// Of one input of an instance. At another parallelism the channels tell it anew.
+static void restore_input(leat_flow *flow, uint32_t node, leat_slice key, leat_slice value)
+{
+    uint32_t instance = (uint32_t)read_i64(key), input = (uint32_t)(read_i64(key) >> 32) - 1;
+    leat_flow_node *target = instance < flow->instances[node] ? instance_of(flow, node, instance) : NULL;
+    if (!target || target != &target->task->nodes[0] || input >= target->task->valves.count) {
+        note_stale(flow, node, LEAT_FLOW_TABLE_WATERMARK, key);
+        return;
+    }
+    leat_input *restored = &target->task->valves.inputs[input];
+    restored->valve.last_ms = restored->saved_ms = read_i64(value);
+}
+
 static void restore_watermark(leat_flow *flow, uint32_t node, leat_slice key, leat_slice value)
 {
     int64_t instance = read_i64(key);
+    if (instance >> 32 != 0) {
+        restore_input(flow, node, key, value);
+        return;
+    }
     if (instance < 0 || instance >= (int64_t)flow->instances[node])
         note_stale(flow, node, LEAT_FLOW_TABLE_WATERMARK, key);
     for (uint32_t i = 0; i < flow->instances[node]; i++) {
@@ -132,7 +149,7 @@ static void restore_channel(leat_flow *flow, uint32_t node, leat_slice key, leat
             uint8_t status = (uint8_t)value.data[8];
             task->inputs[k]->saved_ms = read_i64(value);
             task->inputs[k]->saved_status = status;
-            task->valve.channels[k] = (leat_valve_channel){
+            *leat_inputs_channel(&task->valves, k) = (leat_valve_channel){
                 .watermark_ms = read_i64(value), .active = status & 1, .aligned = (status >> 1) & 1};
         }
     }
@@ -183,7 +200,8 @@ static void forget_watermarks(leat_flow *flow)
 {
     for (uint32_t t = 0; t < flow->task_count; t++) {
         leat_task *task = &flow->tasks[t];
-        leat_valve_init(&task->valve, &flow->arena, task->input_count);
+        leat_inputs *valves = &task->valves;
+        leat_inputs_init(valves, &flow->arena, valves->count, valves->input_of, valves->channel_count);
         for (uint32_t i = 0; i < task->node_count; i++) {
             task->nodes[i].context.watermark_ms = LEAT_TIME_NONE;
             task->nodes[i].context.watermarks_anew = true;
@@ -194,16 +212,12 @@ static void forget_watermarks(leat_flow *flow)
     }
 }
 
-static void restore_valve(leat_task *task)
+static void restore_valves(leat_task *task)
 {
-    leat_valve *valve = &task->valve;
-    bool active = task->input_count == 0;
-    // With one input rows pass by the valve, which then only knows the status.
+    // With one channel rows pass by the valve, which then only knows the status.
     if (task->input_count > 1)
-        valve->last_ms = task->nodes[0].context.watermark_ms;
-    for (uint32_t i = 0; i < task->input_count; i++)
-        active |= valve->channels[i].active;
-    valve->idle = !active;
+        task->valves.last_ms = task->nodes[0].context.watermark_ms;
+    leat_inputs_restored(&task->valves);
 }
 
 leat_code leat_flow_ready(leat_flow *flow, bool restored, bool savepoint, leat_error *out_error)
@@ -214,7 +228,7 @@ leat_code leat_flow_ready(leat_flow *flow, bool restored, bool savepoint, leat_e
     for (uint32_t t = 0; t < flow->task_count && code == LEAT_OK; t++) {
         leat_task *task = &flow->tasks[t];
         if (restored && !savepoint)
-            restore_valve(task);
+            restore_valves(task);
         for (uint32_t i = 0; i < task->node_count && code == LEAT_OK; i++) {
             leat_operator *operator= task->nodes[i].operator;
             if (operator&& operator->ops->ready)

@@ -1,7 +1,7 @@
 // The running graph: a plan cut into tasks that step and never block, moved by worker threads or, in tests and the simulator, by hand.
 //
 // A task is a chain of operators without an exchange between them, called as plain functions. Its inputs are bounded rings, one for each
-// producing task instance; a valve per operator port combines their watermarks (minimum over active channels), leaves idle
+// producing task instance; a valve per operator port combines their watermarks (minimum over active channels, then over active ports), leaves idle
 // ones out, and holds channels back while barriers align. A full ring stops its producer's step, up to the source task, which stops reading
 // its journal or file: backpressure, never a drop.
 //

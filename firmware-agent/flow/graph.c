@@ -4,6 +4,8 @@
 #include "firmware-agent/flow/task.h"
 #include "operators/base/hash.h"
 
+enum { NODE_CHUNK = 512 }; // most nodes keep little; larger blocks have chunks of their own
+
 typedef struct build {
     leat_flow *flow;
     const leat_plan *plan;
@@ -138,7 +140,7 @@ static void make_node(build *b, uint32_t index, uint32_t instance)
     node->wake_ms = INT64_MAX;
     node->saved_ms = LEAT_TIME_NONE;
     atomic_init(&node->watermark_ms, LEAT_TIME_NONE);
-    leat_arena_init(&node->arena, flow->setup.env, 4096);
+    leat_arena_init(&node->arena, flow->setup.env, NODE_CHUNK);
     make_context(node);
     if (instance == 0)
         flow->by_node[index] = node;
@@ -202,12 +204,21 @@ static uint64_t identity_of(const build *b, const leat_flow_node *from, const le
     return leat_hash_combine(identity, (uint64_t)edge->output << 32 | edge->port);
 }
 
+// Hundreds of rules that fill the rings of one sink would hold a hundred times what one does: the more rings, the shorter.
+static uint32_t ring_room(const build *b, uint32_t consumer)
+{
+    uint32_t room = LEAT_RING_ELEMENTS, channels = input_channels(b, consumer);
+    while (room > LEAT_RING_ELEMENTS_MIN && room * channels > LEAT_TASK_INPUT_ELEMENTS)
+        room /= 2;
+    return room;
+}
+
 static leat_channel *make_channel(build *b, leat_flow_node *from, leat_flow_node *to, uint32_t edge_index)
 {
     const leat_plan_input *edge = &to->plan->inputs[edge_index];
     leat_channel *channel = leat_arena_alloc_aligned(&b->flow->arena, sizeof *channel, _Alignof(leat_channel));
     memset(channel, 0, sizeof *channel);
-    leat_ring_init(&channel->ring, &b->flow->arena, LEAT_RING_ELEMENTS);
+    leat_ring_init(&channel->ring, &b->flow->arena, ring_room(b, to->index));
     channel->producer = from->task;
     channel->consumer = to->task;
     channel->from = from->task->nodes[0].plan->uid;
@@ -247,16 +258,26 @@ static void connect_instance(build *b, uint32_t consumer, uint32_t edge_index, u
         target->channels[i] = make_channel(b, from, node_of(b, consumer, first + i), edge_index);
 }
 
+// One an input; what an operator takes as one stream, and a sink everything, meets in one.
+static void make_valves(build *b, leat_task *task)
+{
+    const leat_plan_node *first = task->nodes[0].plan;
+    const leat_operator_ops *ops = first->kind == LEAT_NODE_OPERATOR ? leat_operator_find(first->operator_name) : NULL;
+    bool many = ops && !ops->one_stream;
+    uint32_t *input_of = leat_arena_array(&b->flow->arena, uint32_t, task->input_count + 1);
+    for (uint32_t i = 0; many && i < task->input_count; i++)
+        input_of[i] = task->inputs[i]->port;
+    leat_inputs_init(&task->valves, &b->flow->arena, many ? first->port_count : 1, input_of, task->input_count);
+}
+
 static void connect_nodes(build *b)
 {
     for (uint32_t i = 0; i < b->plan->node_count; i++)
         for (uint32_t k = 0; k < b->plan->nodes[i].input_count; k++)
             for (uint32_t instance = 0; instance < b->instances[b->plan->nodes[i].inputs[k].node]; instance++)
                 connect_instance(b, i, k, instance);
-    for (uint32_t i = 0; i < b->flow->task_count; i++) {
-        leat_task *task = &b->flow->tasks[i];
-        leat_valve_init(&task->valve, &b->flow->arena, task->input_count);
-    }
+    for (uint32_t i = 0; i < b->flow->task_count; i++)
+        make_valves(b, &b->flow->tasks[i]);
 }
 
 // ---- operators

@@ -111,7 +111,7 @@ static void snapshot_channels(leat_task *task, leat_snapshot *snapshot)
 {
     for (uint32_t i = 0; i < task->input_count; i++) {
         leat_channel *channel = task->inputs[i];
-        const leat_valve_channel *seen = &task->valve.channels[i];
+        const leat_valve_channel *seen = leat_inputs_channel(&task->valves, i);
         bool same = channel->saved_ms == seen->watermark_ms && channel->saved_status == channel_status(seen);
         if (!leat_snapshot_mark_due(snapshot, !same, &channel->unkept) && !snapshot->whole[LEAT_GROUP_OPERATOR])
             continue;
@@ -120,6 +120,20 @@ static void snapshot_channels(leat_task *task, leat_snapshot *snapshot)
             continue;
         channel->saved_ms = seen->watermark_ms;
         channel->saved_status = channel_status(seen);
+    }
+}
+
+static void snapshot_inputs(leat_flow_node *node, leat_snapshot *snapshot)
+{
+    leat_inputs *valves = &node->task->valves;
+    for (uint32_t i = 0; valves->count > 1 && i < valves->count; i++) {
+        leat_input *input = &valves->inputs[i];
+        bool changed = input->saved_ms != input->valve.last_ms;
+        if (leat_snapshot_mark_due(snapshot, changed, &input->unkept) || snapshot->whole[LEAT_GROUP_OPERATOR])
+            put_mark(snapshot, LEAT_FLOW_TABLE_WATERMARK, node->instance | (uint64_t)(i + 1) << 32,
+                     input->valve.last_ms, 0);
+        if (!snapshot->keep_marks)
+            input->saved_ms = input->valve.last_ms;
     }
 }
 
@@ -136,8 +150,10 @@ static void snapshot_flow(leat_flow_node *node, leat_snapshot *snapshot)
                          leat_slice_of((char *)each->key, sizeof each->key));
     if (!snapshot->keep_marks)
         node->stale = NULL;
-    if (node == &node->task->nodes[0])
-        snapshot_channels(node->task, snapshot);
+    if (node != &node->task->nodes[0])
+        return;
+    snapshot_channels(node->task, snapshot);
+    snapshot_inputs(node, snapshot);
 }
 
 static void cut_drops(leat_flow_node *node)
@@ -221,7 +237,7 @@ static void handle_rows(leat_task *task, uint32_t input, leat_batch *batch)
         return;
     }
     if (!batch->watermark) {
-        int64_t after = leat_valve_batch(&task->valve, input, NULL, 0, batch->watermark_after);
+        int64_t after = leat_inputs_batch(&task->valves, input, NULL, 0, batch->watermark_after);
         if (batch->selected == 0 && after == LEAT_TIME_NONE)
             return;
         leat_batch *combined = leat_batch_derive(task->pool, batch);
@@ -230,21 +246,23 @@ static void handle_rows(leat_task *task, uint32_t input, leat_batch *batch)
         leat_batch_unref(combined);
         return;
     }
-    leat_batch *combined = leat_batch_derive(task->pool, batch);
-    combined->watermark = leat_arena_alloc(&combined->arena, batch->count * sizeof *combined->watermark);
-    memcpy(combined->watermark, batch->watermark, batch->count * sizeof *combined->watermark);
+    size_t size = batch->count * sizeof *batch->watermark;
+    leat_batch *combined = leat_batch_derive_with(task->pool, batch, size);
+    combined->watermark = leat_arena_alloc(&combined->arena, size);
+    memcpy(combined->watermark, batch->watermark, size);
     combined->watermark_after =
-        leat_valve_batch(&task->valve, input, combined->watermark, batch->count, batch->watermark_after);
+        leat_inputs_batch(&task->valves, input, combined->watermark, batch->count, batch->watermark_after);
     leat_node_deliver(&task->nodes[0], port, combined);
     leat_batch_unref(combined);
 }
 
 static void handle_status(leat_task *task, uint32_t input, bool idle)
 {
-    bool watermark, status;
-    leat_valve_status(&task->valve, input, idle, &watermark, &status);
-    if (watermark)
-        send_watermark(task, task->valve.last_ms);
+    int64_t rises[LEAT_INPUTS_RISES];
+    bool status;
+    uint32_t count = leat_inputs_status(&task->valves, input, idle, rises, &status);
+    for (uint32_t i = 0; i < count; i++)
+        send_watermark(task, rises[i]);
     if (status)
         leat_task_mark(task, idle ? LEAT_ELEMENT_IDLE : LEAT_ELEMENT_ACTIVE, 0);
 }
@@ -320,7 +338,7 @@ static bool take_one(leat_task *task)
         if (!batch)
             continue;
         // A producer that waits for room is woken when the ring is half empty, not at every element.
-        if (leat_ring_count(&channel->ring) == LEAT_RING_ELEMENTS / 2)
+        if (leat_ring_count(&channel->ring) == leat_ring_capacity(&channel->ring) / 2)
             leat_task_notify(channel->producer);
         handle(task, input, batch);
         leat_batch_unref(batch);
@@ -424,18 +442,8 @@ static leat_step step_inputs(leat_task *task)
 
 static const char *holder_of(const leat_task *task)
 {
-    const char *holder = NULL;
-    int64_t least = LEAT_TIME_MAX, most = LEAT_TIME_NONE;
-    for (uint32_t i = 0; i < task->input_count; i++) {
-        const leat_valve_channel *channel = &task->valve.channels[i];
-        if (channel->aligned && channel->watermark_ms < least) {
-            least = channel->watermark_ms;
-            holder = task->inputs[i]->from;
-        }
-        if (channel->aligned && channel->watermark_ms > most)
-            most = channel->watermark_ms;
-    }
-    return least < most ? holder : NULL;
+    uint32_t holder = leat_inputs_holder(&task->valves);
+    return holder == UINT32_MAX ? NULL : task->inputs[holder]->from;
 }
 
 static void measure(leat_task *task)
@@ -444,7 +452,7 @@ static void measure(leat_task *task)
         atomic_store_explicit(&task->holder, holder_of(task), memory_order_relaxed);
     uint32_t fullest = 0;
     for (uint32_t i = 0; i < task->input_count; i++) {
-        uint32_t fill = leat_ring_count(&task->inputs[i]->ring) * 100 / LEAT_RING_ELEMENTS;
+        uint32_t fill = leat_ring_count(&task->inputs[i]->ring) * 100 / leat_ring_capacity(&task->inputs[i]->ring);
         fullest = fill > fullest ? fill : fullest;
     }
     atomic_store_explicit(&task->fill_percent, fullest, memory_order_relaxed);

@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 #include "firmware-agent/flow/flow.h"
-#include "firmware-agent/flow/valve.h"
+#include "firmware-agent/flow/inputs.h"
 #include "firmware-agent/flow/watermark.h"
 #include "operators/base/ring.h"
 
@@ -16,7 +16,8 @@ typedef struct leat_flow_node leat_flow_node;
 // Tables that the flow itself writes into a node's part, beside the operator's own. All but the last are marks: alone they are no reason
 // for a checkpoint.
 enum {
-    LEAT_FLOW_TABLE_WATERMARK = LEAT_STATE_TABLES, // the node's watermark
+    LEAT_FLOW_TABLE_WATERMARK =
+        LEAT_STATE_TABLES,     // the node's watermark; key: instance | (0, or input + 1: of that input's valve) << 32
     LEAT_FLOW_TABLE_CHANNEL,   // per input channel: watermark and status; key: producing node, instance, output
     LEAT_FLOW_TABLE_GENERATOR, // source: maximum, watermark, idleness
     LEAT_FLOW_TABLE_SEQUENCE,  // sink: last sequence
@@ -102,7 +103,7 @@ struct leat_task {
     uint32_t next_input;    // round robin
     leat_channel **outputs; // every channel that a node of the chain writes
     uint32_t output_count;
-    leat_valve valve;
+    leat_inputs valves; // of `inputs`
     leat_batch_pool *pool;
     bool blocked_output; // something is pending
     _Atomic uint32_t

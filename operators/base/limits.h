@@ -12,9 +12,11 @@ enum {
     LEAT_KEY_BYTES_MAX = 4096,       // encoded key
     LEAT_PAYLOAD_BYTES_MAX = 262144, // one message
     LEAT_JSON_DEPTH = 32,
-    LEAT_STRING_BYTES_MAX = 262144, // one value
-    LEAT_RING_ELEMENTS = 64,        // elements in a ring between two tasks
-    LEAT_SQL_DEPTH = 200,           // nesting of an expression or query
+    LEAT_STRING_BYTES_MAX = 262144,  // one value
+    LEAT_RING_ELEMENTS = 64,         // elements in a ring between two tasks
+    LEAT_RING_ELEMENTS_MIN = 4,      // in one of very many
+    LEAT_TASK_INPUT_ELEMENTS = 2048, // in all rings of a task, unless they are as short as that
+    LEAT_SQL_DEPTH = 200,            // nesting of an expression or query
     LEAT_SQL_TOKENS = 65536,
     LEAT_WINDOWS_OF_ROW = 16384,     // windows that one row may lie in: size / slide, size / step
     LEAT_REJECTED_PAYLOAD = 1024,    // bytes of a payload kept in SOURCE.rejected

@@ -19,6 +19,7 @@ typedef struct leat_ring {
     uint32_t head_seen;                // producer's copy of head
 } leat_ring;
 
+static inline uint32_t leat_ring_capacity(const leat_ring *ring) { return ring->mask + 1; }
 void leat_ring_init(leat_ring *ring, leat_arena *arena, uint32_t capacity);
 bool leat_ring_push(leat_ring *ring, void *item); // item is not NULL
 void *leat_ring_pop(leat_ring *ring);

@@ -2,13 +2,15 @@
 
 #include <string.h>
 
-// Free batches wait in two lists, so that marks do not walk about with the memory of full batches and full batches find
-// theirs: an arena of more than ARENA_SMALL bytes is large. Memory of batches in both lists is kept for the next round;
-// only what one exceptional batch took (ARENA_KEPT) goes back at once.
+// Free batches wait in lists by size, so that marks do not walk about with the memory of full batches, full batches find theirs, and
+// a source whose results are small does not make one large after the other: each list begins at four times the size of the one
+// before. What lies in the lists is kept for the next round; only what one exceptional batch took (ARENA_KEPT) goes back at once.
 enum {
-    ARENA_SMALL = 4096,
+    ARENA_SMALL = 4096, // the first list's
+    SIZES = 5,          // the last list's: above ARENA_SMALL * 64
+    MARK_LISTS = 3,     // what marks may take: a batch that was small has grown, and none is left as small
+    LOOK_TAKES = 1024,  // what lay idle for so long goes back by halves
     ARENA_KEPT = 1 << 20,
-    LARGE_ROWS = 64,       // a batch derived from this many rows will have columns or a selection that are worth it
     COLUMN_ALIGNMENT = 16, // leat_i128 needs 16
 };
 
@@ -22,7 +24,10 @@ typedef struct counting_env {
 struct leat_batch_pool {
     counting_env memory;
     size_t budget;
-    leat_batch *small, *large;      // free; the owner's
+    leat_batch *free[SIZES];        // the owner's
+    uint32_t free_count[SIZES];     // their lengths
+    uint32_t least[SIZES];          // the shortest they were since they were looked at last
+    uint32_t takes;                 // since then
     size_t free_bytes;              // of these
     atomic_uint handed_out;         // written by the owner
     _Atomic(leat_batch *) returned; // a stack that any thread pushes to and the owner takes whole, hence without ABA
@@ -104,36 +109,65 @@ leat_code leat_batch_pool_create(leat_env *env, size_t budget_bytes, leat_batch_
 
 static size_t bytes_of(const leat_batch *batch) { return batch->arena.size + sizeof *batch; }
 
+static unsigned list_of(size_t size)
+{
+    unsigned list = 0;
+    for (size_t most = ARENA_SMALL; list + 1 < SIZES && size > most; most *= 4)
+        list++;
+    return list;
+}
+
 // Sorts what came back into the lists of free ones.
 static void collect(leat_batch_pool *pool)
 {
     leat_batch *batch = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
     while (batch) {
         leat_batch *next = batch->next;
-        leat_batch **list = batch->arena.size > ARENA_SMALL ? &pool->large : &pool->small;
+        leat_batch **list = &pool->free[list_of(batch->arena.size)];
         batch->next = *list;
         *list = batch;
+        pool->free_count[list - pool->free]++;
         pool->free_bytes += bytes_of(batch);
         batch = next;
     }
 }
 
-static leat_batch *pop(leat_batch_pool *pool, leat_batch **list)
+static leat_batch *pop(leat_batch_pool *pool, unsigned list)
 {
-    leat_batch *batch = *list;
+    leat_batch *batch = pool->free[list];
     if (!batch)
         return NULL;
-    *list = batch->next;
+    pool->free[list] = batch->next;
     pool->free_bytes -= bytes_of(batch);
+    if (--pool->free_count[list] < pool->least[list])
+        pool->least[list] = pool->free_count[list];
     return batch;
 }
 
-static void destroy_list(leat_batch_pool *pool, leat_batch **list)
+static void destroy_some(leat_batch_pool *pool, unsigned list, uint32_t count)
 {
-    for (leat_batch *batch; (batch = pop(pool, list));) {
+    for (leat_batch *batch; count && (batch = pop(pool, list)); count--) {
         leat_arena_fini(&batch->arena);
         counting_free(&pool->memory.env, batch, sizeof *batch);
     }
+}
+
+// A burst leaves no more behind than is used.
+static void look_at_idle(leat_batch_pool *pool)
+{
+    if (++pool->takes < LOOK_TAKES)
+        return;
+    pool->takes = 0;
+    for (unsigned list = 0; list < SIZES; list++) {
+        destroy_some(pool, list, (pool->least[list] + 1) / 2);
+        pool->least[list] = pool->free_count[list];
+    }
+}
+
+static void destroy_free(leat_batch_pool *pool)
+{
+    for (unsigned list = 0; list < SIZES; list++)
+        destroy_some(pool, list, UINT32_MAX);
 }
 
 void leat_batch_pool_destroy(leat_batch_pool *pool)
@@ -142,8 +176,7 @@ void leat_batch_pool_destroy(leat_batch_pool *pool)
         return;
     LEAT_ASSERT(leat_batch_pool_in_use(pool) == 0);
     collect(pool);
-    destroy_list(pool, &pool->small);
-    destroy_list(pool, &pool->large);
+    destroy_free(pool);
     LEAT_ASSERT(held(pool) == 0);
     leat_env_free(pool->memory.inner, pool, sizeof *pool);
 }
@@ -158,8 +191,7 @@ uint32_t leat_batch_pool_in_use(const leat_batch_pool *pool)
 void leat_batch_pool_trim(leat_batch_pool *pool)
 {
     collect(pool);
-    destroy_list(pool, &pool->small);
-    destroy_list(pool, &pool->large);
+    destroy_free(pool);
 }
 
 size_t leat_batch_pool_used_bytes(leat_batch_pool *pool)
@@ -183,24 +215,29 @@ static bool within_budget(leat_batch_pool *pool, size_t size)
     if (held(pool) + size <= pool->budget)
         return true;
     // Before a task is held back, memory that only waits is given up.
-    destroy_list(pool, &pool->small);
-    destroy_list(pool, &pool->large);
+    destroy_free(pool);
     return held(pool) + size <= pool->budget;
 }
 
-// A free batch of the wanted class is taken as it is; growing or making one is what the budget is asked for.
+// Larger ones too, as a batch that grew comes back as such.
+static leat_batch *pop_fitting(leat_batch_pool *pool, unsigned list, unsigned end)
+{
+    leat_batch *batch = pop(pool, list);
+    while (!batch && ++list < end)
+        batch = pop(pool, list);
+    return batch;
+}
+
+// A free batch is taken as it is; making one is what the budget is asked for.
 static leat_batch *take(leat_batch_pool *pool, size_t size, bool bounded)
 {
-    bool is_large = size > ARENA_SMALL;
-    leat_batch **first = is_large ? &pool->large : &pool->small;
-    leat_batch **second = is_large ? &pool->small : &pool->large;
-    if (!*first)
+    unsigned list = list_of(size);
+    if (!pool->free[list])
         collect(pool);
-    leat_batch *batch = pop(pool, first);
+    look_at_idle(pool);
+    leat_batch *batch = pop_fitting(pool, list, size ? SIZES : MARK_LISTS);
     if (!batch && bounded && !within_budget(pool, size + sizeof *batch))
         return NULL;
-    if (!batch)
-        batch = pop(pool, second);
     return batch ? batch : make(pool);
 }
 
@@ -291,11 +328,17 @@ static void share(leat_batch *batch, leat_batch *parent)
 
 leat_batch *leat_batch_derive(leat_batch_pool *pool, leat_batch *parent)
 {
-    size_t expected = parent->count >= LARGE_ROWS ? ARENA_SMALL + 1 : 0;
-    leat_batch *batch = get(pool, LEAT_ELEMENT_ROWS, expected, false);
-    LEAT_ASSERT(batch);
-    share(batch, parent);
+    return leat_batch_derive_with(pool, parent, 0);
+}
+
+leat_batch *leat_batch_derive_with(leat_batch_pool *pool, leat_batch *parent, size_t size)
+{
     uint32_t columns = parent->schema ? parent->schema->count : 0;
+    size += columns * sizeof(leat_column) + parent->count * sizeof *parent->selection;
+    leat_batch *batch = get(pool, LEAT_ELEMENT_ROWS, size, false);
+    LEAT_ASSERT(batch);
+    arena_reserve(&batch->arena, size); // so that it comes back as what was asked for
+    share(batch, parent);
     if (columns && parent->columns) {
         batch->columns = leat_arena_alloc(&batch->arena, sizeof(leat_column) * columns);
         memcpy(batch->columns, parent->columns, sizeof(leat_column) * columns);

@@ -113,6 +113,8 @@ leat_batch *leat_batch_get_rows_always(leat_batch_pool *pool, const leat_schema 
 leat_batch *leat_batch_get_mark(leat_batch_pool *pool, leat_element_kind kind);
 // Shares everything with the parent and holds a reference on it; columns array is a copy that may be changed.
 leat_batch *leat_batch_derive(leat_batch_pool *pool, leat_batch *parent);
+// The same for about `size` bytes of new columns: finds a batch whose memory has room for them.
+leat_batch *leat_batch_derive_with(leat_batch_pool *pool, leat_batch *parent, size_t size);
 leat_batch *leat_batch_ref(leat_batch *batch);
 void leat_batch_unref(leat_batch *batch); // NULL allowed
 

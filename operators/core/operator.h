@@ -75,6 +75,8 @@ typedef struct leat_operator_ops {
     // After open and all restores, before the first element. restored: at least a checkpoint was loaded. Optional.
     leat_code (*ready)(leat_operator *self, bool restored, leat_error *out_error);
     void (*close)(leat_operator *self);
+    // All inputs are one stream (union): their watermarks meet as those of its channels do, and not as those of inputs beside each other.
+    bool one_stream;
     // Figures for `leat status`: bytes of state and live keys. Optional; called from the task's thread.
     void (*measure)(leat_operator *self, uint64_t *out_state_bytes, uint64_t *out_keys);
 } leat_operator_ops;

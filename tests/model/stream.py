@@ -57,15 +57,54 @@ class Valve:
         return self.rise(self.minimum()) if held else []
 
 
+class Inputs:
+    """Combines the watermarks of an operator's inputs: a valve each, the minimum over those that are not idle, the highest when all are."""
+
+    def __init__(self, count):
+        self.valves = [Valve(1) for _ in range(count)]
+        self.watermarks = [LONG_MIN] * count
+        self.idle = [False] * count
+        self.last = LONG_MIN
+
+    def update(self):
+        awake = [w for w, idle in zip(self.watermarks, self.idle) if not idle]
+        value = min(awake) if awake else max(self.watermarks)
+        if value <= self.last:
+            return []
+        self.last = value
+        return [value]
+
+    def watermark(self, port, value):
+        made = []
+        for each in self.valves[port].watermark(0, value):
+            self.watermarks[port] = each
+            made += self.update()
+        return made
+
+    def status(self, port, idle):
+        made, were_idle = [], all(self.idle)
+        for each in self.valves[port].status(0, idle):
+            if isinstance(each, str):
+                self.idle[port] = idle
+            else:
+                self.watermarks[port] = each
+            made += self.update()
+        return made + (["IDLE" if idle else "ACTIVE"] if all(self.idle) != were_idle else [])
+
+
 class Node:
     """An operator. Subclasses define on_row(port, kind, values, ts), on_watermark(value), and restored() for what a savepoint forgets."""
 
     inputs = 1
+    one_stream = False  # the inputs are channels of one
 
     def __init__(self):
         self.targets = []
-        self.valve = Valve(self.inputs)
+        self.valve = self.combine()
         self.now = LONG_MIN  # watermark
+
+    def combine(self):
+        return Valve(self.inputs) if self.one_stream or self.inputs == 1 else Inputs(self.inputs)
 
     def feeds(self, node, port=0):
         self.targets.append((node, port))
@@ -101,8 +140,11 @@ class Node:
     def on_clock(self, now_ms):
         pass
 
+    def after_row(self):
+        """When an input row has gone through all nodes, before the watermark that it causes."""
+
     def restored(self):
-        self.valve = Valve(self.inputs)
+        self.valve = self.combine()
         self.now = LONG_MIN
 
 
@@ -151,6 +193,8 @@ class Map(Node):
 
 class Merge(Node):
     """UNION ALL."""
+
+    one_stream = True
 
     def __init__(self, inputs):
         self.inputs = inputs
