@@ -1,5 +1,7 @@
 #include "operators/row_frame.h"
 
+#include "operators/core/row_encode.h"
+
 enum { IDLE_MIN = 64, SWEEPS_PER_TTL = 8 };
 
 // ---- life
@@ -76,10 +78,7 @@ bool leat_row_frame_slot(leat_row_frame *frame, uint32_t i, uint32_t *out_slot)
 leat_slice leat_row_frame_encode(leat_row_frame *frame, const leat_batch *batch, uint32_t row)
 {
     leat_writer_reset(&frame->encoded);
-    for (uint32_t i = 0; i < frame->input->count; i++) {
-        leat_value value = leat_column_value(&batch->columns[i], row);
-        leat_value_encode(frame->input->fields[i].type, &value, &frame->encoded);
-    }
+    leat_row_encode(batch->columns, frame->input->count, row, &frame->encoded);
     return leat_writer_slice(&frame->encoded);
 }
 
@@ -123,10 +122,11 @@ const leat_value *leat_row_frame_decode(leat_row_frame *frame, leat_slice bytes)
 
 uint32_t leat_row_frame_send(leat_row_frame *frame, const leat_sorted_row *row, leat_row_kind kind, uint64_t cause)
 {
-    const leat_value *values = leat_row_frame_decode(frame, leat_sorted_bytes(row));
     uint32_t out = leat_emitter_row(&frame->results, row->time_ms, kind, cause);
-    for (uint32_t i = 0; i < frame->input->count; i++)
-        leat_emitter_set(&frame->results, out, i, &values[i]);
+    leat_batch *batch = frame->results.batch;
+    bool whole =
+        leat_row_decode(leat_sorted_bytes(row), batch->columns, frame->input->count, out, &batch->arena);
+    LEAT_ASSERT(whole); // our own bytes, of this schema: state belongs to its columns' types
     return out;
 }
 

@@ -10,18 +10,29 @@
 //
 // Causes derive from that of the row that came, and count what it made. Time to live: each row for itself, from its last write.
 //
+// Most rows of a stream do not get among the first ones. Where rows are only added and never run out, each key has a bound beside its
+// rows: what its last row's order begins with. A batch is held against the bounds column by column, and only rows that may get in
+// are looked at further. A bound that is not known passes everything, so it is no part of the state.
+//
 // Stored: table 0: rows (state/sorted.h).
 #include "operators/row_frame.h"
 
 #include <string.h>
 
-enum { TABLE_ROWS = 0 };
+enum { TABLE_ROWS = 0, AHEAD = 24, BOUNDS_LARGE = 1 << 15 };
 
 typedef struct top_n {
     leat_operator base;
     const leat_top_n_spec *spec;
     leat_row_frame frame;
     bool ranked, top_1;
+    bool bounded;     // rows are held against bounds
+    bool prefix_only; // of which equal ones are equal rows: of one order column, whose value is its prefix
+    uint64_t *bounds; // by slot: the prefix of its last row, inverted; 0: none
+    uint32_t bound_room;
+    uint64_t *prefixes;     // of the batch, inverted
+    uint32_t *passed;       // its rows that may get in
+    uint32_t *passed_slots; // theirs
     // -- of the row being handled
     leat_batch *batch;
     uint32_t row, slot;
@@ -111,16 +122,26 @@ static void announce(top_n *self, int64_t rank)
     }
 }
 
+static void set_bound(top_n *self)
+{
+    if (self->bounded && count_of(self) >= self->spec->to)
+        self->bounds[self->slot] =
+            ~leat_order_prefix(leat_sorted_order(at(self, self->spec->to)), &self->spec->orders[0]);
+}
+
 static leat_code insert(top_n *self, leat_slice order, leat_error *out_error)
 {
     uint32_t index = leat_sorted_upper(&self->frame.rows, self->slot, order);
-    if (self->spec->input != LEAT_TOP_N_RETRACT && index >= self->spec->to)
+    if (self->spec->input != LEAT_TOP_N_RETRACT && index >= self->spec->to) {
+        set_bound(self); // after a restart it is not known
         return LEAT_OK;
+    }
     if (!leat_row_frame_keep(&self->frame, self->batch, self->row, self->slot, order, &index))
         return leat_row_frame_no_budget(&self->frame, out_error);
     if (index < self->spec->to)
         announce(self, (int64_t)index + 1);
     drop_beyond(self);
+    set_bound(self);
     return LEAT_OK;
 }
 
@@ -250,12 +271,62 @@ static leat_code on_row(top_n *self, leat_error *out_error)
     return LEAT_OK;
 }
 
-static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
+static leat_code bound_room(top_n *self, leat_error *out_error)
 {
-    (void)input;
-    top_n *self = (top_n *)base;
-    leat_code code = leat_row_frame_resolve(&self->frame, batch, self->spec->key_columns, out_error);
-    self->batch = batch;
+    uint32_t room = leat_keys_capacity(self->frame.keys);
+    if (room <= self->bound_room)
+        return LEAT_OK;
+    uint64_t *bounds = leat_budget_grow(self->base.context->budget, self->bounds,
+                                        self->bound_room * sizeof *bounds, room * sizeof *bounds);
+    if (!bounds)
+        return leat_row_frame_no_budget(&self->frame, out_error);
+    self->bounds = bounds;
+    self->bound_room = room;
+    return LEAT_OK;
+}
+
+// Which is behind the bound is anyone's guess, so rows are listed without branches.
+static uint32_t list_passed(top_n *self, const leat_batch *batch)
+{
+    const uint32_t *slots = self->frame.slots;
+    const uint64_t *bounds = self->bounds, *prefixes = self->prefixes;
+    uint32_t count = batch->selected, passed = 0;
+    bool ahead = self->bound_room > BOUNDS_LARGE;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t prefix = ~prefixes[i], bound = bounds[slots[i]];
+        if (ahead)
+            __builtin_prefetch(&bounds[slots[i + AHEAD < count ? i + AHEAD : i]], 1);
+        bool equal = prefix == bound && self->prefix_only && prefix - 1 < UINT64_MAX - 1; // neither is that of a NULL
+        self->passed[passed] = i;
+        self->passed_slots[passed] = slots[i];
+        passed += (prefix >= bound) & !equal;
+    }
+    return passed;
+}
+
+static leat_code add_passed(top_n *self, leat_batch *batch, leat_error *out_error)
+{
+    leat_code code = bound_room(self, out_error);
+    if (code != LEAT_OK)
+        return code;
+    leat_order_prefixes(batch, &self->spec->orders[0], self->prefixes);
+    uint32_t passed = list_passed(self, batch);
+    for (uint32_t n = 0; n < passed && code == LEAT_OK; n++) {
+        leat_sorted_prefetch(&self->frame.rows, self->passed_slots, n, passed);
+        self->row = leat_batch_row(batch, self->passed[n]);
+        self->slot = self->passed_slots[n];
+        if (~self->prefixes[self->passed[n]] < self->bounds[self->slot])
+            continue; // since the rows before it
+        if (batch->watermark)
+            leat_emitter_watermark(&self->frame.results, batch->watermark[self->row]);
+        code = on_row(self, out_error);
+    }
+    return code;
+}
+
+static leat_code add_all(top_n *self, leat_batch *batch, leat_error *out_error)
+{
+    leat_code code = LEAT_OK;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         self->row = leat_batch_row(batch, i);
         leat_sorted_prefetch(&self->frame.rows, self->frame.slots, i, batch->selected);
@@ -267,6 +338,18 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
         if (!leat_sorted_count(&self->frame.rows, self->slot))
             leat_row_frame_idle(&self->frame, self->slot);
     }
+    return code;
+}
+
+static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
+{
+    (void)input;
+    top_n *self = (top_n *)base;
+    leat_code code = leat_row_frame_resolve(&self->frame, batch, self->spec->key_columns, out_error);
+    self->batch = batch;
+    bool bounded = self->bounded && !batch->row_kind && !leat_keys_refused(self->frame.keys);
+    if (code == LEAT_OK)
+        code = bounded ? add_passed(self, batch, out_error) : add_all(self, batch, out_error);
     return leat_row_frame_finish(&self->frame, batch->watermark_after, code, out_error);
 }
 
@@ -307,6 +390,21 @@ static leat_code ready(leat_operator *base, bool restored, leat_error *out_error
     return LEAT_OK;
 }
 
+static void open_bounds(top_n *self)
+{
+    const leat_top_n_spec *spec = self->spec;
+    leat_operator_context *context = self->base.context;
+    bool first = spec->order_count && leat_order_has_prefix(context->inputs[0]->fields[spec->orders[0].column].type);
+    self->bounded = first && spec->input == LEAT_TOP_N_APPEND && !spec->state_ttl_ms;
+    if (!self->bounded)
+        return;
+    leat_type type = context->inputs[0]->fields[spec->orders[0].column].type;
+    self->prefix_only = spec->order_count == 1 && leat_type_physical(type) != LEAT_PHYSICAL_I128;
+    self->prefixes = leat_arena_array(context->arena, uint64_t, LEAT_BATCH_ROWS);
+    self->passed = leat_arena_array(context->arena, uint32_t, LEAT_BATCH_ROWS);
+    self->passed_slots = leat_arena_array(context->arena, uint32_t, LEAT_BATCH_ROWS);
+}
+
 static leat_code open_operator(leat_operator *base, leat_error *out_error)
 {
     top_n *self = (top_n *)base;
@@ -315,15 +413,23 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     LEAT_ASSERT(base->context->outputs[0]->count == base->context->inputs[0]->count + spec->rank_output);
     self->ranked = spec->rank_output || spec->from > 1;
     self->top_1 = spec->to == 1 && spec->input != LEAT_TOP_N_RETRACT;
+    open_bounds(self);
     return leat_row_frame_open(&self->frame, base->context, spec->key_count, spec->key_columns, spec->state_ttl_ms,
                                out_error);
 }
 
-static void close_operator(leat_operator *base) { leat_row_frame_close(&((top_n *)base)->frame); }
+static void close_operator(leat_operator *base)
+{
+    top_n *self = (top_n *)base;
+    leat_budget_free(base->context->budget, self->bounds, self->bound_room * sizeof *self->bounds);
+    leat_row_frame_close(&self->frame);
+}
 
 static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *out_keys)
 {
-    leat_row_frame_measure(&((top_n *)base)->frame, out_state_bytes, out_keys);
+    top_n *self = (top_n *)base;
+    leat_row_frame_measure(&self->frame, out_state_bytes, out_keys);
+    *out_state_bytes += self->bound_room * sizeof *self->bounds;
 }
 
 const leat_operator_ops leat_operator_top_n_ops = {

@@ -88,3 +88,54 @@ void leat_order_encode_row(const leat_batch *batch, uint32_t row, const leat_ord
         leat_order_encode(column->type, &value, &orders[i], out);
     }
 }
+
+// ---- prefixes
+
+bool leat_order_has_prefix(leat_type type)
+{
+    leat_physical physical = leat_type_physical(type);
+    return physical == LEAT_PHYSICAL_I64 || physical == LEAT_PHYSICAL_F64 || physical == LEAT_PHYSICAL_I128;
+}
+
+static uint64_t null_prefix(const leat_order *order) { return order->nulls_last ? UINT64_MAX : 0; }
+
+static uint64_t i128_prefix(leat_i128 value)
+{
+    uint64_t high = sizeof value == 16 ? (uint64_t)(value >> (sizeof value * 4)) : (uint64_t)value;
+    return high ^ UINT64_C(1) << 63;
+}
+
+static void value_prefixes(const leat_column *column, const leat_batch *batch, uint64_t *out)
+{
+    leat_physical physical = leat_type_physical(column->type);
+    uint32_t count = batch->selected;
+    if (physical == LEAT_PHYSICAL_F64)
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = f64_bits(column->f64[leat_batch_row(batch, i)]);
+    else if (physical == LEAT_PHYSICAL_I64)
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = (uint64_t)column->i64[leat_batch_row(batch, i)] ^ UINT64_C(1) << 63;
+    else
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = i128_prefix(column->i128[leat_batch_row(batch, i)]);
+}
+
+void leat_order_prefixes(const leat_batch *batch, const leat_order *order, uint64_t *out_prefixes)
+{
+    const leat_column *column = &batch->columns[order->column];
+    LEAT_ASSERT(leat_order_has_prefix(column->type));
+    value_prefixes(column, batch, out_prefixes);
+    for (uint32_t i = 0; order->descending && i < batch->selected; i++)
+        out_prefixes[i] = ~out_prefixes[i];
+    for (uint32_t i = 0; column->nulls && i < batch->selected; i++)
+        if (column->nulls[leat_batch_row(batch, i)])
+            out_prefixes[i] = null_prefix(order);
+}
+
+uint64_t leat_order_prefix(leat_slice encoded, const leat_order *order)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, encoded.data, encoded.size);
+    bool is_null = leat_read_u8(&reader) == order->nulls_last;
+    return is_null ? null_prefix(order) : leat_read_u64be(&reader);
+}

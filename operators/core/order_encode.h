@@ -16,3 +16,8 @@ typedef struct leat_order {
 void leat_order_encode(leat_type type, const leat_value *value, const leat_order *order, leat_writer *out);
 void leat_order_encode_row(const leat_batch *batch, uint32_t row, const leat_order *orders, uint32_t count,
                            leat_writer *out);
+// A number that never falls along the order of the first column, so that most rows can be compared without their bytes: the eight bytes
+// behind the one for NULL; for NULL 0, or UINT64_MAX where NULLs are last. For columns of numbers, times and DECIMAL.
+bool leat_order_has_prefix(leat_type type);
+void leat_order_prefixes(const leat_batch *batch, const leat_order *order, uint64_t *out_prefixes); // i: existing row
+uint64_t leat_order_prefix(leat_slice encoded, const leat_order *order);                            // of its bytes

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { VERSION = 1, ROOM_MIN = 4, AHEAD = 8 };
+enum { VERSION = 1, ROOM_MIN = 4, AHEAD = 8, ROWS_FETCHED = 4, CACHE_LINE = 64 };
 
 // Payload of a slot's entry: rows first .. first + count are in the order.
 typedef struct row_list {
@@ -22,16 +22,33 @@ bool leat_sorted_init(leat_sorted *sorted, leat_budget *budget, leat_env *env, c
 
 static size_t row_size(const leat_sorted_row *row) { return sizeof *row + row->order_size + row->size; }
 
-void leat_sorted_free(leat_sorted *sorted, leat_sorted_row *row)
+static void free_row(leat_sorted *sorted, leat_sorted_row *row)
 {
     sorted->memory -= row_size(row);
     leat_budget_free(sorted->budget, row, row_size(row));
 }
 
+void leat_sorted_free(leat_sorted *sorted, leat_sorted_row *row)
+{
+    if (sorted->spare)
+        free_row(sorted, sorted->spare);
+    sorted->spare = row;
+}
+
+static leat_sorted_row *take_spare(leat_sorted *sorted, size_t size)
+{
+    leat_sorted_row *row = sorted->spare;
+    if (!row || row_size(row) != size)
+        return NULL;
+    sorted->spare = NULL;
+    memset(row, 0, sizeof *row);
+    return row;
+}
+
 static void list_free(leat_sorted *sorted, row_list *list)
 {
     for (uint32_t i = 0; i < list->count; i++)
-        leat_sorted_free(sorted, list->items[list->first + i]);
+        free_row(sorted, list->items[list->first + i]);
     leat_budget_free(sorted->budget, list->items, list->capacity * sizeof(leat_sorted_row *));
 }
 
@@ -42,6 +59,8 @@ void leat_sorted_fini(leat_sorted *sorted)
         return;
     for (uint32_t slot = 0; sorted->pane && (entry = leat_pane_next(&sorted->panes, sorted->pane, 0, &slot)); slot++)
         list_free(sorted, leat_pane_payload(entry));
+    if (sorted->spare)
+        free_row(sorted, sorted->spare);
     leat_panes_fini(&sorted->panes);
     leat_removals_fini(&sorted->removals);
     leat_writer_fini(&sorted->scratch);
@@ -62,8 +81,11 @@ void leat_sorted_prefetch(const leat_sorted *sorted, const uint32_t *slots, uint
     if (list)
         __builtin_prefetch(list->items + list->first + list->count, 1);
     list = i + AHEAD < count ? list_of(sorted, slots[i + AHEAD]) : NULL;
-    if (list && list->count)
-        __builtin_prefetch(list->items[list->first + list->count - 1], 1);
+    for (uint32_t n = list ? list->count : 0, end = n > ROWS_FETCHED ? n - ROWS_FETCHED : 0; n > end; n--) {
+        const char *row = (const char *)list->items[list->first + n - 1];
+        __builtin_prefetch(row, 1);
+        __builtin_prefetch(row + CACHE_LINE, 1);
+    }
 }
 
 uint32_t leat_sorted_count(const leat_sorted *sorted, uint32_t slot)
@@ -144,8 +166,10 @@ static void erase_empty(leat_sorted *sorted, uint32_t slot)
 
 static leat_sorted_row *new_row(leat_sorted *sorted, uint32_t slot, leat_slice order, leat_slice bytes)
 {
-    leat_sorted_row *row = leat_budget_alloc(sorted->budget, sizeof *row + order.size + bytes.size);
-    if (!row)
+    size_t size = sizeof(leat_sorted_row) + order.size + bytes.size;
+    leat_sorted_row *row = take_spare(sorted, size);
+    bool is_new = !row;
+    if (is_new && !(row = leat_budget_alloc(sorted->budget, size)))
         return NULL;
     row->slot = slot;
     row->order_size = (uint32_t)order.size;
@@ -154,7 +178,7 @@ static leat_sorted_row *new_row(leat_sorted *sorted, uint32_t slot, leat_slice o
         memcpy(row->bytes, order.data, order.size);
     if (bytes.size)
         memcpy(row->bytes + order.size, bytes.data, bytes.size);
-    sorted->memory += row_size(row);
+    sorted->memory += is_new ? size : 0;
     return row;
 }
 

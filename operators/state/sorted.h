@@ -35,6 +35,7 @@ typedef struct leat_sorted {
     leat_writer scratch;
     size_t memory;
     uint64_t count;
+    leat_sorted_row *spare; // given back last: rows of a schema are often of one size, and where one goes another comes
 } leat_sorted;
 
 LEAT_MUST_CHECK bool leat_sorted_init(leat_sorted *sorted, leat_budget *budget, leat_env *env, const leat_keys *keys);
