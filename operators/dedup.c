@@ -7,18 +7,13 @@
 // time to live. The processing-time column itself is not compared.
 //
 // Stored: table 0: the row kept per key (state/sorted.h); mark 1: it has been sent (insert_only). Table 1: timers (insert_only).
-#include "operators/row_frame.h"
-#include "operators/state/timer.h"
-
-enum { TABLE_ROWS = 0, TABLE_TIMERS };
+#include "operators/row_timers.h"
 
 typedef struct dedup {
     leat_operator base;
     const leat_dedup_spec *spec;
-    leat_row_frame frame;
-    leat_timers timers;
+    leat_row_timers rows;
     int64_t watermark;
-    leat_writer stored;
 } dedup;
 
 static bool time_of(const dedup *self, const leat_batch *batch, uint32_t row, int64_t *out_time)
@@ -47,20 +42,20 @@ static int64_t kept_time(const leat_sorted_row *row)
 static leat_sorted_row *keep(dedup *self, const leat_batch *batch, uint32_t row, uint32_t slot, int64_t time)
 {
     uint32_t index;
-    leat_writer_reset(&self->frame.order);
-    leat_write_u64be(&self->frame.order, (uint64_t)time);
-    return leat_row_frame_keep(&self->frame, batch, row, slot, leat_writer_slice(&self->frame.order), &index);
+    leat_writer_reset(&self->rows.frame.order);
+    leat_write_u64be(&self->rows.frame.order, (uint64_t)time);
+    return leat_row_frame_keep(&self->rows.frame, batch, row, slot, leat_writer_slice(&self->rows.frame.order), &index);
 }
 
 // ---- changes
 
 static bool equal_rows(dedup *self, const leat_sorted_row *kept, const leat_batch *batch, uint32_t row)
 {
-    const leat_value *values = leat_row_frame_decode(&self->frame, leat_sorted_bytes(kept));
-    for (uint32_t i = 0; i < self->frame.input->count; i++) {
+    const leat_value *values = leat_row_frame_decode(&self->rows.frame, leat_sorted_bytes(kept));
+    for (uint32_t i = 0; i < self->rows.frame.input->count; i++) {
         leat_value value = leat_column_value(&batch->columns[i], row);
-        if ((int32_t)i != self->frame.input->proctime &&
-            !leat_value_equal(self->frame.input->fields[i].type, &value, &values[i]))
+        if ((int32_t)i != self->rows.frame.input->proctime &&
+            !leat_value_equal(self->rows.frame.input->fields[i].type, &value, &values[i]))
             return false;
     }
     return true;
@@ -76,25 +71,25 @@ static bool replaces(dedup *self, const leat_sorted_row *kept, const leat_batch 
 static void send(dedup *self, const leat_sorted_row *row, leat_row_kind kind, uint64_t cause)
 {
     if (kind != LEAT_UPDATE_BEFORE || self->spec->emit_before)
-        leat_row_frame_send(&self->frame, row, kind, leat_cause_derive(cause, kind));
+        leat_row_frame_send(&self->rows.frame, row, kind, leat_cause_derive(cause, kind));
 }
 
 static leat_code change(dedup *self, const leat_batch *batch, uint32_t row, uint32_t slot, int64_t time,
                         leat_error *out_error)
 {
-    bool is_first = !leat_sorted_count(&self->frame.rows, slot);
+    bool is_first = !leat_sorted_count(&self->rows.frame.rows, slot);
     uint64_t cause = leat_row_frame_cause(batch, row);
-    leat_sorted_row *old = is_first ? NULL : leat_sorted_get(&self->frame.rows, slot, 0);
+    leat_sorted_row *old = is_first ? NULL : leat_sorted_get(&self->rows.frame.rows, slot, 0);
     if (old && !replaces(self, old, batch, row, time))
         return LEAT_OK;
     if (old) {
-        old = leat_sorted_remove(&self->frame.rows, slot, 0);
+        old = leat_sorted_remove(&self->rows.frame.rows, slot, 0);
         send(self, old, LEAT_UPDATE_BEFORE, cause);
-        leat_sorted_free(&self->frame.rows, old);
+        leat_sorted_free(&self->rows.frame.rows, old);
     }
     leat_sorted_row *kept = keep(self, batch, row, slot, time);
     if (!kept)
-        return leat_row_frame_no_budget(&self->frame, out_error);
+        return leat_row_frame_no_budget(&self->rows.frame, out_error);
     send(self, kept, is_first ? LEAT_INSERT : LEAT_UPDATE_AFTER, cause);
     return LEAT_OK;
 }
@@ -105,7 +100,7 @@ static leat_code wait(dedup *self, const leat_batch *batch, uint32_t row, uint32
                       leat_error *out_error)
 {
     leat_sorted_row *old =
-        leat_sorted_count(&self->frame.rows, slot) ? leat_sorted_get(&self->frame.rows, slot, 0) : NULL;
+        leat_sorted_count(&self->rows.frame.rows, slot) ? leat_sorted_get(&self->rows.frame.rows, slot, 0) : NULL;
     if (time <= self->watermark) {
         leat_drops_add(self->base.context->drops, LEAT_DROP_LATE, 1);
         return LEAT_OK;
@@ -113,11 +108,11 @@ static leat_code wait(dedup *self, const leat_batch *batch, uint32_t row, uint32
     if (old && (old->mark || kept_time(old) <= time))
         return LEAT_OK;
     if (old) {
-        leat_timers_clear_all(&self->timers, slot);
-        leat_row_frame_drop(&self->frame, slot, 0);
+        leat_timers_clear_all(&self->rows.timers, slot);
+        leat_row_frame_drop(&self->rows.frame, slot, 0);
     }
-    if (!keep(self, batch, row, slot, time) || !leat_timers_set(&self->timers, slot, time, NULL))
-        return leat_row_frame_no_budget(&self->frame, out_error);
+    if (!keep(self, batch, row, slot, time) || !leat_timers_set(&self->rows.timers, slot, time, NULL))
+        return leat_row_frame_no_budget(&self->rows.frame, out_error);
     return LEAT_OK;
 }
 
@@ -126,26 +121,18 @@ static void advance(dedup *self, int64_t watermark)
     leat_timer_due due;
     if (watermark <= self->watermark)
         return;
-    while (leat_timers_take(&self->timers, watermark, &due)) {
-        if (!leat_sorted_count(&self->frame.rows, due.slot)) {
-            leat_row_frame_idle(&self->frame, due.slot);
+    while (leat_timers_take(&self->rows.timers, watermark, &due)) {
+        if (!leat_sorted_count(&self->rows.frame.rows, due.slot)) {
+            leat_row_frame_idle(&self->rows.frame, due.slot);
             continue;
         }
-        leat_sorted_row *row = leat_sorted_get(&self->frame.rows, due.slot, 0);
-        leat_row_frame_send(&self->frame, row, LEAT_INSERT, row->cause);
+        leat_sorted_row *row = leat_sorted_get(&self->rows.frame.rows, due.slot, 0);
+        leat_row_frame_send(&self->rows.frame, row, LEAT_INSERT, row->cause);
         row->mark = 1;
-        leat_sorted_touch(&self->frame.rows, row);
+        leat_sorted_touch(&self->rows.frame.rows, row);
     }
     self->watermark = watermark;
-    leat_emitter_watermark(&self->frame.results, watermark);
-}
-
-static leat_row_frame_rest rest_of(void *owner, uint32_t slot)
-{
-    dedup *self = owner;
-    if (leat_timers_any(&self->timers, slot))
-        return LEAT_ROW_FRAME_BUSY;
-    return leat_timers_release(&self->timers, slot) ? LEAT_ROW_FRAME_FREE : LEAT_ROW_FRAME_WAITS;
+    leat_emitter_watermark(&self->rows.frame.results, watermark);
 }
 
 // ---- elements
@@ -155,7 +142,7 @@ static leat_code on_row(dedup *self, const leat_batch *batch, uint32_t row, uint
     int64_t time;
     if (leat_batch_kind(batch, row) == LEAT_UPDATE_BEFORE || leat_batch_kind(batch, row) == LEAT_DELETE)
         return LEAT_OK; // the planner gives inserts only
-    leat_row_frame_expire(&self->frame, slot);
+    leat_row_frame_expire(&self->rows.frame, slot);
     if (!time_of(self, batch, row, &time))
         return LEAT_OK;
     return self->spec->insert_only ? wait(self, batch, row, slot, time, out_error)
@@ -166,56 +153,49 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
 {
     (void)input;
     dedup *self = (dedup *)base;
-    leat_code code = leat_row_frame_resolve(&self->frame, batch, self->spec->key_columns, out_error);
+    leat_code code = leat_row_frame_resolve(&self->rows.frame, batch, self->spec->key_columns, out_error);
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i), slot;
         if (batch->watermark)
             advance(self, batch->watermark[row]);
-        if (!leat_row_frame_slot(&self->frame, i, &slot))
+        if (!leat_row_frame_slot(&self->rows.frame, i, &slot))
             continue;
         code = on_row(self, batch, row, slot, out_error);
-        if (!leat_sorted_count(&self->frame.rows, slot))
-            leat_row_frame_idle(&self->frame, slot);
+        if (!leat_sorted_count(&self->rows.frame.rows, slot))
+            leat_row_frame_idle(&self->rows.frame, slot);
     }
     advance(self, batch->watermark_after);
-    return leat_row_frame_finish(&self->frame, batch->watermark_after, code, out_error);
+    return leat_row_frame_finish(&self->rows.frame, batch->watermark_after, code, out_error);
 }
 
 static leat_code on_watermark(leat_operator *base, int64_t watermark, leat_error *out_error)
 {
     dedup *self = (dedup *)base;
     advance(self, watermark);
-    return leat_row_frame_finish(&self->frame, watermark, LEAT_OK, out_error);
+    return leat_row_frame_finish(&self->rows.frame, watermark, LEAT_OK, out_error);
 }
 
 static leat_code on_time(leat_operator *base, leat_error *out_error)
 {
     dedup *self = (dedup *)base;
-    leat_row_frame_sweep(&self->frame);
-    return leat_row_frame_finish(&self->frame, LEAT_TIME_NONE, LEAT_OK, out_error);
+    leat_row_frame_sweep(&self->rows.frame);
+    return leat_row_frame_finish(&self->rows.frame, LEAT_TIME_NONE, LEAT_OK, out_error);
 }
 
 // ---- state and life
 
 static void snapshot_state(leat_operator *base, leat_snapshot *snapshot)
 {
-    dedup *self = (dedup *)base;
-    leat_timers_snapshot(&self->timers, snapshot, TABLE_TIMERS, &self->stored);
-    leat_row_frame_snapshot(&self->frame, snapshot, TABLE_ROWS);
+    leat_row_timers_snapshot(&((dedup *)base)->rows, snapshot);
 }
 
 static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
                          leat_error *out_error)
 {
     (void)group;
-    dedup *self = (dedup *)base;
-    uint32_t slot;
-    if (table == TABLE_ROWS)
-        return leat_row_frame_restore(&self->frame, key, value, out_error);
-    if (table != TABLE_TIMERS)
+    if (table >= LEAT_ROW_TIMERS_TABLES)
         return leat_error_set(out_error, LEAT_E_CORRUPT, "deduplication has no table %u", table);
-    leat_code code = leat_keys_slot(self->frame.keys, key, &slot, out_error);
-    return code == LEAT_OK ? leat_timers_restore(&self->timers, slot, value, out_error) : code;
+    return leat_row_timers_restore(&((dedup *)base)->rows, table, key, value, out_error);
 }
 
 static leat_code ready(leat_operator *base, bool restored, leat_error *out_error)
@@ -223,10 +203,10 @@ static leat_code ready(leat_operator *base, bool restored, leat_error *out_error
     (void)out_error;
     dedup *self = (dedup *)base;
     if (restored)
-        self->watermark = self->frame.results.watermark = self->frame.results.watermark_sent =
+        self->watermark = self->rows.frame.results.watermark = self->rows.frame.results.watermark_sent =
             base->context->watermark_ms;
-    if (self->frame.rows.count)
-        leat_row_frame_wake(&self->frame);
+    if (self->rows.frame.rows.count)
+        leat_row_frame_wake(&self->rows.frame);
     return LEAT_OK;
 }
 
@@ -235,34 +215,16 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     dedup *self = (dedup *)base;
     const leat_dedup_spec *spec = self->spec = base->context->spec;
     LEAT_ASSERT(base->context->outputs[0]->count == base->context->inputs[0]->count);
-    leat_code code = leat_row_frame_open(&self->frame, base->context, spec->key_count, spec->key_columns,
-                                         spec->state_ttl_ms, out_error);
-    if (code != LEAT_OK)
-        return code;
-    self->frame.rest = rest_of;
-    self->frame.owner = self;
     self->watermark = LEAT_TIME_NONE;
-    leat_writer_init(&self->stored, base->context->env, SIZE_MAX / 2);
-    if (leat_timers_init(&self->timers, base->context->budget, self->frame.keys))
-        return LEAT_OK;
-    code = leat_row_frame_no_budget(&self->frame, out_error);
-    base->ops->close(base);
-    return code;
+    return leat_row_timers_open(&self->rows, base->context, spec->key_count, spec->key_columns, spec->state_ttl_ms,
+                                out_error);
 }
 
-static void close_operator(leat_operator *base)
-{
-    dedup *self = (dedup *)base;
-    leat_timers_fini(&self->timers);
-    leat_writer_fini(&self->stored);
-    leat_row_frame_close(&self->frame);
-}
+static void close_operator(leat_operator *base) { leat_row_timers_close(&((dedup *)base)->rows); }
 
 static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *out_keys)
 {
-    dedup *self = (dedup *)base;
-    leat_row_frame_measure(&self->frame, out_state_bytes, out_keys);
-    *out_state_bytes += leat_timers_memory(&self->timers);
+    leat_row_timers_measure(&((dedup *)base)->rows, out_state_bytes, out_keys);
 }
 
 const leat_operator_ops leat_operator_dedup_ops = {

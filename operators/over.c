@@ -1,24 +1,21 @@
 // OVER windows: each row goes out once, with the input's columns and the functions of the rows before it in time.
 //
-// Event time: a row waits until the watermark has passed it; rows go out in order of time (of one time: key by key, then by arrival). Late
+// Event time: a row waits until the watermark has passed it; rows go out in order of time, those of one time in order of arrival. Late
 // is, as in Flink, another thing for each frame: unbounded frames compare with the watermark; bounded ones with the time that last
 // fired for the key, which begins at 0; ORDER BY with the last time that was sent. Unbounded frames send nothing while the watermark is negative.
 // Processing time: a row goes out at once; peers of a bounded RANGE, which are the rows of one millisecond, one millisecond later.
-// RANGE: peers are added together and get the same values. Bounded frames take rows out again: they are kept until then.
+// RANGE: peers are added together and get the same values. Bounded frames take rows out again: their arguments are kept until then.
 //
 // A bounded RANGE forgets a key when nothing of it was seen for one to one and a half times its length, by a timer of its own;
-// that timer, too, counts as one that fired. All others keep a key until its time to live is over.
+// a timer that was put off counts as one that fired, too (over_mark). All others keep a key until its time to live is over.
 //
-// What is due is not computed row by row: rows are decoded into a block with a list of steps (out of the frame, into it, send), and
-// arguments are evaluated for a whole block.
+// What is due is listed and computed for many rows at once, at the latest when the call ends. A row in front of the watermark is never
+// late, so that arrival looks at what has fired only for the few others; for them what is due is computed first.
 #include "operators/over.h"
 
-enum { PREFETCH_AHEAD = 16 };
+enum { PREFETCH_AHEAD = 24, DUE_MIN = 64, MARKS_MIN = 4, MARKS_MAX = 32768, ENTRY_LINE = 64 };
 
-static bool fires_later(const over *self)
-{
-    return !self->spec->processing_time || (self->spec->range && self->spec->bounded);
-}
+static bool fires_later(const over *self) { return !self->spec->processing_time || over_cleans_up(self); }
 
 static int64_t plus(int64_t time, int64_t ms)
 {
@@ -26,14 +23,21 @@ static int64_t plus(int64_t time, int64_t ms)
     return __builtin_add_overflow(time, ms, &sum) ? LEAT_TIME_MAX : sum;
 }
 
+leat_code over_no_budget(const over *self, leat_error *out_error)
+{
+    return leat_error_set(out_error, LEAT_E_LIMIT,
+                          "the memory budget of %zu bytes does not hold %u waiting rows and the frames of %u keys",
+                          self->base.context->budget->limit, self->queue.count, leat_keys_count(self->frame.keys));
+}
+
 // ---- keys
 
 static void reset_key(const over *self, over_key *key)
 {
-    *key = (over_key){.last_ms = self->spec->sort ? LEAT_TIME_NONE : 0,
-                      .cleanup_ms = LEAT_TIME_NONE,
-                      .expiry_ms = LEAT_TIME_NONE,
-                      .cleared = true};
+    key->last_ms = self->spec->sort ? LEAT_TIME_NONE : 0;
+    key->end_ms = LEAT_TIME_NONE;
+    key->mark_count = 0;
+    key->cleared = true;
 }
 
 leat_pane_entry *over_make_key(over *self, uint32_t slot)
@@ -48,165 +52,172 @@ leat_pane_entry *over_make_key(over *self, uint32_t slot)
     return entry;
 }
 
+static void free_key(over *self, uint32_t slot, leat_pane_entry *entry)
+{
+    over_frame_free(self, slot, over_key_of(entry));
+    if (self->spec->accumulators)
+        leat_accumulators_release(self->spec->accumulators, over_accumulator(entry), self->base.context->budget);
+}
+
 static leat_row_frame_rest rest_of(void *owner, uint32_t slot)
 {
     over *self = owner;
     leat_pane_entry *entry = leat_pane_place(&self->tables, self->key_table, slot);
-    bool waits = false;
-    if (entry && entry->state == LEAT_PANE_LIVE && !over_key_of(entry)->cleared)
+    if (!entry || entry->state == LEAT_PANE_EMPTY)
+        return LEAT_ROW_FRAME_FREE;
+    if (entry->state == LEAT_PANE_GONE)
+        return LEAT_ROW_FRAME_WAITS;
+    if (!over_key_of(entry)->cleared || over_key_of(entry)->waiting)
         return LEAT_ROW_FRAME_BUSY;
-    if (leat_timers_any(&self->timers, slot))
-        return LEAT_ROW_FRAME_BUSY;
-    if (entry && entry->state == LEAT_PANE_LIVE) {
-        if (self->spec->accumulators)
-            leat_accumulators_release(self->spec->accumulators, over_accumulator(entry), self->base.context->budget);
-        waits = !leat_pane_remove(&self->tables, self->key_table, slot, entry);
-    } else if (entry && entry->state == LEAT_PANE_GONE) {
-        waits = true;
-    }
-    waits |= !leat_timers_release(&self->timers, slot);
-    return waits ? LEAT_ROW_FRAME_WAITS : LEAT_ROW_FRAME_FREE;
+    free_key(self, slot, entry);
+    return leat_pane_remove(&self->tables, self->key_table, slot, entry) ? LEAT_ROW_FRAME_FREE : LEAT_ROW_FRAME_WAITS;
 }
 
-// ---- firing
-
-// Takes the first row out of the frame.
-static leat_code leave_frame(over *self, uint32_t slot, leat_pane_entry *entry, leat_error *out_error)
-{
-    leat_code code = over_make_room(self, 1, out_error);
-    if (code != LEAT_OK)
-        return code;
-    over_add_step(self, OVER_STEP_OUT, slot, over_add_row(self, leat_sorted_get(&self->frame.rows, slot, 0)));
-    leat_row_frame_drop(&self->frame, slot, 0);
-    over_key_of(entry)->in_frame--;
-    return LEAT_OK;
-}
-
-// A row that has been taken stays for as long as the frame has an end.
-static void taken(over *self, uint32_t slot, leat_pane_entry *entry)
+// What is due has been computed.
+static void clear_key(over *self, uint32_t slot, leat_pane_entry *entry)
 {
     over_key *key = over_key_of(entry);
-    if (self->spec->bounded)
-        key->in_frame++;
-    else
-        leat_row_frame_drop(&self->frame, slot, key->in_frame);
-}
-
-static leat_code fire_row(over *self, uint32_t slot, leat_pane_entry *entry, leat_error *out_error)
-{
-    over_key *key = over_key_of(entry);
-    leat_code code = LEAT_OK;
-    if (self->spec->bounded && key->in_frame > self->spec->preceding)
-        code = leave_frame(self, slot, entry, out_error);
-    if (code == LEAT_OK)
-        code = over_make_room(self, 1, out_error);
-    if (code != LEAT_OK)
-        return code;
-    uint32_t row = over_add_row(self, leat_sorted_get(&self->frame.rows, slot, key->in_frame));
-    over_add_step(self, OVER_STEP_IN, slot, row);
-    over_add_step(self, OVER_STEP_SEND, slot, row);
-    taken(self, slot, entry);
-    return LEAT_OK;
-}
-
-static uint32_t peers_of(const over *self, uint32_t slot, uint32_t first, int64_t time)
-{
-    uint32_t count = leat_sorted_count(&self->frame.rows, slot), end = first;
-    while (end < count && over_time(leat_sorted_get(&self->frame.rows, slot, end)) == time)
-        end++;
-    return end - first;
-}
-
-// Peers that do not fit into one block are decoded twice.
-static leat_code fire_peers(over *self, uint32_t slot, leat_pane_entry *entry, uint32_t count, leat_error *out_error)
-{
-    uint32_t first = over_key_of(entry)->in_frame, at = 0;
-    bool twice = count > OVER_BLOCK / 2;
-    leat_code code = twice ? LEAT_OK : over_make_room(self, count, out_error);
-    for (uint32_t i = 0; i < count && code == LEAT_OK; i++) {
-        code = twice ? over_make_room(self, 1, out_error) : LEAT_OK;
-        if (code != LEAT_OK)
-            break;
-        uint32_t row = over_add_row(self, leat_sorted_get(&self->frame.rows, slot, first + i));
-        at = i ? at : row;
-        over_add_step(self, OVER_STEP_IN, slot, row);
-    }
-    for (uint32_t i = 0; i < count && code == LEAT_OK; i++) {
-        code = twice ? over_make_room(self, 1, out_error) : LEAT_OK;
-        if (code != LEAT_OK)
-            break;
-        uint32_t row =
-            twice ? over_add_row(self, leat_sorted_get(&self->frame.rows, slot, over_key_of(entry)->in_frame)) : at + i;
-        over_add_step(self, OVER_STEP_SEND, slot, row);
-        taken(self, slot, entry);
-    }
-    return code;
-}
-
-static leat_code fire_range(over *self, uint32_t slot, leat_pane_entry *entry, int64_t time, uint32_t count,
-                            leat_error *out_error)
-{
-    over_key *key = over_key_of(entry);
-    leat_code code = LEAT_OK;
-    while (code == LEAT_OK && self->spec->bounded && key->in_frame) {
-        int64_t first = over_time(leat_sorted_get(&self->frame.rows, slot, 0));
-        if ((uint64_t)time - (uint64_t)first <= (uint64_t)self->spec->preceding)
-            break;
-        code = leave_frame(self, slot, entry, out_error);
-    }
-    return code == LEAT_OK ? fire_peers(self, slot, entry, count, out_error) : code;
-}
-
-static leat_code clear_key(over *self, uint32_t slot, leat_pane_entry *entry, leat_error *out_error)
-{
-    leat_code code = over_make_room(self, 1, out_error);
-    if (code != LEAT_OK)
-        return code;
-    over_key *key = over_key_of(entry), before = *key;
-    leat_sorted_clear(&self->frame.rows, slot);
+    while (key->count)
+        over_frame_drop(self, key);
+    leat_sorted_clear(&self->lags, slot);
     reset_key(self, key);
-    key->row_count = before.row_count; // these are for the step
-    key->rank = before.rank;
-    key->dense_rank = before.dense_rank;
-    key->rank_ms = before.rank_ms;
+    if (self->ranks_at >= 0)
+        *over_ranks_of(self, entry) = (over_ranks){0};
+    if (self->spec->accumulators) {
+        leat_accumulators_release(self->spec->accumulators, over_accumulator(entry), self->base.context->budget);
+        leat_accumulators_init(self->spec->accumulators, over_accumulator(entry));
+    }
     leat_pane_mark(&self->tables, self->key_table, slot, entry);
-    over_add_step(self, OVER_STEP_CLEAR, slot, 0);
     leat_row_frame_idle(&self->frame, slot);
+}
+
+// ---- what is due
+
+static leat_code due_room(over *self, leat_error *out_error)
+{
+    uint32_t room = self->due_room ? self->due_room * 2 : DUE_MIN;
+    over_due *due =
+        leat_budget_grow(self->base.context->budget, self->due, self->due_room * sizeof *due, room * sizeof *due);
+    if (!due)
+        return over_no_budget(self, out_error);
+    self->due = due;
+    self->due_room = room;
     return LEAT_OK;
 }
 
-static bool cleans_up(const over *self) { return self->spec->range && self->spec->bounded; }
-
-static leat_code fire(over *self, uint32_t slot, int64_t timer_ms, leat_error *out_error)
+// A block is full, or there is no room.
+static leat_code make_room(over *self, int64_t time, leat_error *out_error)
 {
-    leat_pane_entry *entry = over_entry(self, slot);
-    int64_t time = self->spec->processing_time ? timer_ms - 1 : timer_ms;
-    if (!entry) {
-        leat_row_frame_idle(&self->frame, slot);
-        return LEAT_OK;
-    }
-    over_key *key = over_key_of(entry);
-    if (cleans_up(self) && key->cleanup_ms != LEAT_TIME_NONE && key->cleanup_ms <= timer_ms)
-        return clear_key(self, slot, entry, out_error);
+    bool whole_times = self->peers || self->spec->order_count;
     leat_code code = LEAT_OK;
-    uint32_t count = peers_of(self, slot, key->in_frame, time);
-    if (self->spec->range)
-        code = count ? fire_range(self, slot, entry, time, count, out_error) : LEAT_OK;
-    else
-        for (uint32_t i = 0; i < count && code == LEAT_OK; i++)
-            code = fire_row(self, slot, entry, out_error);
-    key->last_ms = timer_ms;
-    leat_pane_mark(&self->tables, self->key_table, slot, entry);
+    if (self->due_count >= OVER_BLOCK && !(whole_times && self->due[self->due_count - 1].time_ms == time))
+        code = over_run(self, false, out_error);
+    return code == LEAT_OK && self->due_count == self->due_room ? due_room(self, out_error) : code;
+}
+
+static inline leat_code add_due(over *self, uint32_t row, uint32_t slot, int64_t time, leat_error *out_error)
+{
+    leat_code code = LEAT_OK;
+    if (self->due_count >= OVER_BLOCK || self->due_count == self->due_room)
+        code = make_room(self, time, out_error);
+    if (code == LEAT_OK)
+        self->due[self->due_count++] =
+            (over_due){.time_ms = time, .watermark = self->watermark, .row = row, .slot = slot};
     return code;
 }
 
-static leat_code fire_until(over *self, int64_t until, leat_error *out_error)
+static leat_code take_due(over *self, int64_t until, leat_error *out_error)
 {
-    leat_timer_due due;
     leat_code code = LEAT_OK;
-    while (code == LEAT_OK && leat_timers_take(&self->timers, until, &due))
-        code = fire(self, due.slot, due.time_ms, out_error);
+    leat_row_due first;
+    while (code == LEAT_OK && leat_row_queue_take(&self->queue, until, &first))
+        code = add_due(self, first.row, leat_row_queue_slot(&self->queue, first.row), first.time_ms, out_error);
     return code;
+}
+
+// ---- keys that are forgotten
+
+static int64_t alarm_due(void *owner, const leat_alarm *alarm)
+{
+    over *self = owner;
+    leat_pane_entry *entry = leat_pane_find(&self->tables, self->key_table, alarm->slot);
+    LEAT_ASSERT(entry && over_key_of(entry)->has_alarm);
+    return over_key_of(entry)->end_ms;
+}
+
+bool over_set_alarm(over *self, uint32_t slot, over_key *key)
+{
+    if (key->has_alarm)
+        return true;
+    if (!leat_alarms_reserve(&self->alarms))
+        return false;
+    leat_alarms_push(&self->alarms, key->end_ms, slot);
+    key->has_alarm = true;
+    return true;
+}
+
+static leat_code forget_until(over *self, int64_t until, leat_error *out_error)
+{
+    leat_alarm alarm;
+    leat_code code = LEAT_OK;
+    while (code == LEAT_OK && leat_alarms_take(&self->alarms, until, alarm_due, self, &alarm)) {
+        leat_pane_entry *entry = leat_pane_find(&self->tables, self->key_table, alarm.slot);
+        over_key *key = over_key_of(entry);
+        key->has_alarm = false;
+        if (key->end_ms > until) { // put off after its alarm had been found to be due
+            bool set = over_set_alarm(self, alarm.slot, key);
+            LEAT_ASSERT(set); // in the place of the one that was taken
+            continue;
+        }
+        code = over_run(self, false, out_error);
+        clear_key(self, alarm.slot, entry);
+    }
+    return code;
+}
+
+bool over_add_mark(over *self, over_key *key, over_mark mark)
+{
+    if (key->mark_count == key->mark_room) {
+        uint32_t room = key->mark_room ? key->mark_room * 2u : MARKS_MIN;
+        over_mark *marks = room > MARKS_MAX ? NULL
+                                            : leat_budget_grow(self->base.context->budget, key->marks,
+                                                               key->mark_room * sizeof *marks, room * sizeof *marks);
+        if (!marks)
+            return false;
+        self->frame_memory += (room - key->mark_room) * sizeof *marks;
+        key->marks = marks;
+        key->mark_room = (uint16_t)room;
+    }
+    key->marks[key->mark_count++] = mark;
+    return true;
+}
+
+void over_settle_marks(const over *self, over_key *key)
+{
+    uint16_t past = 0;
+    while (past < key->mark_count && key->marks[past].due_ms <= self->watermark) {
+        if (key->marks[past].time_ms > key->last_ms)
+            key->last_ms = key->marks[past].time_ms;
+        past++;
+    }
+    if (!past)
+        return;
+    key->mark_count -= past;
+    for (uint16_t i = 0; i < key->mark_count; i++)
+        key->marks[i] = key->marks[past + i];
+}
+
+static bool put_off(over *self, uint32_t slot, over_key *key, int64_t time)
+{
+    int64_t length = self->spec->preceding, end = key->end_ms;
+    if (key->mark_count == key->mark_room)
+        over_settle_marks(self, key);
+    // A time that the watermark has passed already happens with its next rise.
+    over_mark mark = {.due_ms = end > self->watermark ? end : plus(self->watermark, 1), .time_ms = end};
+    if (end != LEAT_TIME_NONE && !self->spec->processing_time && !over_add_mark(self, key, mark))
+        return false;
+    key->end_ms = plus(plus(time, plus(length, length / 2)), 1);
+    return over_set_alarm(self, slot, key);
 }
 
 static leat_code advance(over *self, int64_t watermark, leat_error *out_error)
@@ -214,24 +225,29 @@ static leat_code advance(over *self, int64_t watermark, leat_error *out_error)
     if (watermark <= self->watermark)
         return LEAT_OK;
     bool waits = !self->spec->bounded && !self->spec->sort && watermark < 0;
-    leat_code code = self->spec->processing_time || waits ? LEAT_OK : fire_until(self, watermark, out_error);
-    if (code == LEAT_OK)
-        code = over_make_room(self, 1, out_error);
+    leat_code code = LEAT_OK;
+    if (!self->spec->processing_time && !waits)
+        code = take_due(self, watermark, out_error);
+    if (code == LEAT_OK && !self->spec->processing_time && leat_alarms_least(&self->alarms) <= watermark)
+        code = forget_until(self, watermark, out_error);
     self->watermark = watermark;
-    if (code == LEAT_OK)
-        self->steps[self->step_count++] = (over_step){.kind = OVER_STEP_WATERMARK, .watermark = watermark};
+    if (watermark > self->late_ms)
+        self->late_ms = watermark;
     return code;
 }
 
 // ---- rows
 
-static bool is_late(const over *self, const over_key *key, int64_t time)
+// The time that last fired for the key is known when what is due has been computed.
+static leat_code is_late(over *self, over_key *key, int64_t time, bool *out_late, leat_error *out_error)
 {
-    if (self->spec->processing_time)
-        return false;
-    if (self->spec->bounded || self->spec->sort)
-        return self->spec->sort && key->last_ms == LEAT_TIME_NONE ? false : time <= key->last_ms;
-    return time <= self->watermark;
+    *out_late = time <= self->watermark;
+    if (!self->spec->bounded && !self->spec->sort)
+        return LEAT_OK;
+    leat_code code = over_run(self, false, out_error);
+    over_settle_marks(self, key);
+    *out_late = key->last_ms != LEAT_TIME_NONE && time <= key->last_ms;
+    return code;
 }
 
 static bool time_for(const over *self, const leat_batch *batch, uint32_t row, int64_t *out_time)
@@ -253,56 +269,29 @@ static leat_code keep_alive(over *self, uint32_t slot, leat_pane_entry *entry, l
     over_key *key = over_key_of(entry);
     int64_t ttl = self->spec->state_ttl_ms, now = self->base.context->now_ms;
     leat_code code = LEAT_OK;
-    if (!ttl || cleans_up(self))
+    if (over_cleans_up(self))
         return LEAT_OK;
-    bool waiting = leat_sorted_count(&self->frame.rows, slot) > key->in_frame;
-    if (key->expiry_ms != LEAT_TIME_NONE && key->expiry_ms <= now && !waiting)
-        code = clear_key(self, slot, entry, out_error);
-    if (key->expiry_ms == LEAT_TIME_NONE || plus(now, ttl) > key->expiry_ms)
-        key->expiry_ms = plus(now, plus(ttl, ttl / 2));
+    bool ended = key->end_ms != LEAT_TIME_NONE && key->end_ms <= now;
+    if (ended)
+        code = over_run(self, false, out_error);
+    if (ended && code == LEAT_OK && !key->waiting)
+        clear_key(self, slot, entry);
+    if (key->end_ms == LEAT_TIME_NONE || plus(now, ttl) > key->end_ms)
+        key->end_ms = plus(now, plus(ttl, ttl / 2));
     leat_row_frame_wake(&self->frame);
     return code;
 }
 
-static bool set_cleanup(over *self, uint32_t slot, over_key *key, int64_t time)
+static leat_code keep(over *self, uint32_t row, uint32_t slot, over_key *key, int64_t time, leat_error *out_error)
 {
-    int64_t length = self->spec->preceding;
-    if (!cleans_up(self))
-        return true;
-    if (key->cleanup_ms != LEAT_TIME_NONE && key->cleanup_ms >= plus(plus(time, length), 1))
-        return true;
-    key->cleanup_ms = plus(plus(time, plus(length, length / 2)), 1);
-    return leat_timers_set(&self->timers, slot, key->cleanup_ms, NULL);
-}
-
-static void wake(over *self)
-{
-    int64_t next = INT64_MAX, time;
-    if (self->spec->processing_time && leat_timers_next(&self->timers, &time))
-        next = time;
-    if (self->frame.wake_ms < next)
-        next = self->frame.wake_ms;
-    if (self->spec->processing_time || next != INT64_MAX)
-        self->base.context->wake_at(self->base.context, next);
-}
-
-static leat_code keep(over *self, const leat_batch *batch, uint32_t row, uint32_t slot, leat_pane_entry *entry,
-                      int64_t time, leat_error *out_error)
-{
-    uint32_t index;
-    over_key *key = over_key_of(entry);
-    leat_writer_reset(&self->frame.order);
-    leat_write_u64be(&self->frame.order, (uint64_t)time ^ UINT64_C(1) << 63);
-    leat_order_encode_row(batch, row, self->spec->orders, self->spec->order_count, &self->frame.order);
-    if (!leat_row_frame_keep(&self->frame, batch, row, slot, leat_writer_slice(&self->frame.order), &index))
-        return leat_row_frame_no_budget(&self->frame, out_error);
     key->cleared = false;
-    leat_pane_mark(&self->tables, self->key_table, slot, entry);
+    key->waiting++;
     if (!fires_later(self))
-        return fire_row(self, slot, entry, out_error);
-    int64_t timer = self->spec->processing_time ? time + 1 : time;
-    if (!leat_timers_set(&self->timers, slot, timer, NULL) || !set_cleanup(self, slot, key, time))
-        return leat_row_frame_no_budget(&self->frame, out_error);
+        return add_due(self, leat_row_queue_pass(&self->queue, row, slot), slot, time, out_error);
+    bool soon = over_cleans_up(self) &&
+                (key->end_ms == LEAT_TIME_NONE || key->end_ms < plus(plus(time, self->spec->preceding), 1));
+    if (!leat_row_queue_add(&self->queue, row, slot, time) || (soon && !put_off(self, slot, key, time)))
+        return over_no_budget(self, out_error);
     return LEAT_OK;
 }
 
@@ -313,14 +302,19 @@ static leat_code add_row(over *self, const leat_batch *batch, uint32_t row, uint
         leat_row_frame_idle(&self->frame, slot);
         return LEAT_OK;
     }
-    leat_pane_entry *entry = over_make_key(self, slot);
-    if (!entry)
-        return leat_row_frame_no_budget(&self->frame, out_error);
-    leat_code code = keep_alive(self, slot, entry, out_error);
+    leat_pane_entry *entry = leat_pane_find(&self->tables, self->key_table, slot);
+    if (entry)
+        leat_pane_mark(&self->tables, self->key_table, slot, entry);
+    else if (!(entry = over_make_key(self, slot)))
+        return over_no_budget(self, out_error);
+    leat_code code = self->spec->state_ttl_ms ? keep_alive(self, slot, entry, out_error) : LEAT_OK;
+    bool late = false;
+    if (code == LEAT_OK && time <= self->late_ms && !self->spec->processing_time)
+        code = is_late(self, over_key_of(entry), time, &late, out_error);
     if (code != LEAT_OK)
         return code;
-    if (!is_late(self, over_key_of(entry), time))
-        return keep(self, batch, row, slot, entry, time, out_error);
+    if (!late)
+        return keep(self, row, slot, over_key_of(entry), time, out_error);
     leat_drops_add(self->base.context->drops, LEAT_DROP_LATE, 1);
     leat_row_frame_idle(&self->frame, slot);
     return LEAT_OK;
@@ -328,30 +322,49 @@ static leat_code add_row(over *self, const leat_batch *batch, uint32_t row, uint
 
 // ---- elements
 
+static void wake(over *self)
+{
+    int64_t next = self->frame.wake_ms;
+    if (self->spec->processing_time && !leat_row_queue_empty(&self->queue) &&
+        plus(leat_row_queue_first(&self->queue), 1) < next)
+        next = plus(leat_row_queue_first(&self->queue), 1);
+    if (self->spec->processing_time && leat_alarms_least(&self->alarms) < next)
+        next = leat_alarms_least(&self->alarms);
+    if (self->spec->processing_time || next != INT64_MAX)
+        self->base.context->wake_at(self->base.context, next);
+}
+
 static leat_code finish(over *self, leat_code code, leat_error *out_error)
 {
     if (code == LEAT_OK)
-        code = over_run(self, out_error);
+        code = over_run(self, true, out_error);
+    if (code == LEAT_OK && self->queue.batch && !leat_row_queue_settle(&self->queue))
+        code = over_no_budget(self, out_error);
     code = leat_row_frame_finish(&self->frame, self->watermark, code, out_error);
     wake(self);
-    return code == LEAT_OK && leat_sorted_failed(&self->lags) ? leat_row_frame_no_budget(&self->frame, out_error)
-                                                              : code;
+    bool failed = leat_sorted_failed(&self->lags) || leat_row_queue_failed(&self->queue) || self->removals.log.failed;
+    return code == LEAT_OK && failed ? over_no_budget(self, out_error) : code;
 }
 
+// Rows of the millisecond before now.
 static leat_code fire_clock(over *self, leat_error *out_error)
 {
-    return self->spec->processing_time ? fire_until(self, self->base.context->now_ms, out_error) : LEAT_OK;
+    if (!self->spec->processing_time)
+        return LEAT_OK;
+    leat_code code = take_due(self, self->base.context->now_ms - 1, out_error);
+    return code == LEAT_OK ? forget_until(self, self->base.context->now_ms, out_error) : code;
 }
 
-// What rows further on need: the entry of their key, its timer, its rows.
 static void prefetch(const over *self, uint32_t i, uint32_t count)
 {
-    const uint32_t *slots = self->frame.slots;
-    leat_sorted_prefetch(&self->frame.rows, slots, i, count);
     if (i + PREFETCH_AHEAD >= count)
         return;
-    __builtin_prefetch(leat_pane_place(&self->timers.panes, self->timers.pane, slots[i + PREFETCH_AHEAD]), 1);
-    __builtin_prefetch(leat_pane_place(&self->tables, self->key_table, slots[i + PREFETCH_AHEAD]), 1);
+    const char *entry =
+        (const char *)leat_pane_place(&self->tables, self->key_table, self->frame.slots[i + PREFETCH_AHEAD]);
+    if (!entry)
+        return;
+    __builtin_prefetch(entry, 1);
+    __builtin_prefetch(entry + ENTRY_LINE, 1);
 }
 
 static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
@@ -361,10 +374,11 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     leat_code code = fire_clock(self, out_error);
     if (code == LEAT_OK)
         code = leat_row_frame_resolve(&self->frame, batch, self->spec->key_columns, out_error);
+    leat_row_queue_begin(&self->queue, batch);
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i), slot;
         prefetch(self, i, batch->selected);
-        if (batch->watermark)
+        if (batch->watermark && batch->watermark[row] > self->watermark)
             code = advance(self, batch->watermark[row], out_error);
         if (code == LEAT_OK && leat_row_frame_slot(&self->frame, i, &slot))
             code = add_row(self, batch, row, slot, out_error);
@@ -380,33 +394,31 @@ static leat_code on_watermark(leat_operator *base, int64_t watermark, leat_error
     return finish(self, advance(self, watermark, out_error), out_error);
 }
 
-static leat_code expire_keys(over *self, leat_error *out_error)
+static void expire_keys(over *self)
 {
     leat_pane_entry *entry;
-    leat_code code = LEAT_OK;
     bool any = false;
     self->frame.wake_ms = INT64_MAX;
-    for (uint32_t slot = 0; code == LEAT_OK && (entry = leat_pane_next(&self->tables, self->key_table, 0, &slot));
-         slot++) {
+    for (uint32_t slot = 0; (entry = leat_pane_next(&self->tables, self->key_table, 0, &slot)); slot++) {
         if (entry->state != LEAT_PANE_LIVE)
             continue;
-        over_key *key = over_key_of(entry);
-        bool waiting = leat_sorted_count(&self->frame.rows, slot) > key->in_frame;
+        const over_key *key = over_key_of(entry);
         any = true;
-        if (key->expiry_ms != LEAT_TIME_NONE && key->expiry_ms <= self->base.context->now_ms && !waiting)
-            code = clear_key(self, slot, entry, out_error);
+        if (key->end_ms != LEAT_TIME_NONE && key->end_ms <= self->base.context->now_ms && !key->waiting)
+            clear_key(self, slot, entry);
     }
     if (any)
         leat_row_frame_wake(&self->frame);
-    return code;
 }
 
 static leat_code on_time(leat_operator *base, leat_error *out_error)
 {
     over *self = (over *)base;
     leat_code code = fire_clock(self, out_error);
-    if (code == LEAT_OK && self->spec->state_ttl_ms && !cleans_up(self))
-        code = expire_keys(self, out_error);
+    if (code == LEAT_OK)
+        code = over_run(self, false, out_error);
+    if (code == LEAT_OK && self->spec->state_ttl_ms && !over_cleans_up(self))
+        expire_keys(self);
     return finish(self, code, out_error);
 }
 
@@ -415,27 +427,35 @@ static leat_code on_time(leat_operator *base, leat_error *out_error)
 static leat_code ready(leat_operator *base, bool restored, leat_error *out_error)
 {
     over *self = (over *)base;
-    leat_code code = over_check_frames(self, out_error);
+    leat_code code = over_check_restored(self, out_error);
     leat_panes_next_epoch(&self->tables); // what was restored has not changed
     if (restored)
         self->watermark = self->frame.results.watermark = self->frame.results.watermark_sent =
             base->context->watermark_ms;
+    if (self->watermark > self->late_ms)
+        self->late_ms = self->watermark;
     if (self->key_table->used)
         leat_row_frame_wake(&self->frame);
     wake(self);
     return code;
 }
 
-static void count_lags(over *self)
+static size_t lay_out_functions(over *self)
 {
+    size_t size = sizeof(over_key);
+    if (self->spec->accumulators)
+        size += (leat_accumulators_size(self->spec->accumulators) + 15) & ~(size_t)15;
+    self->ranks_at = -1;
     for (uint32_t i = 0; i < self->spec->function_count; i++) {
         const leat_over_function *function = &self->spec->functions[i];
-        if (function->kind != LEAT_OVER_LAG)
-            continue;
-        self->lag_count++;
-        if (function->offset + 1 > self->lag_rows)
-            self->lag_rows = function->offset + 1;
+        if (function->kind == LEAT_OVER_LAG) {
+            self->lag_count++;
+            self->lag_rows = function->offset + 1 > self->lag_rows ? function->offset + 1 : self->lag_rows;
+        } else if (function->kind != LEAT_OVER_AGGREGATE) {
+            self->ranks_at = (int32_t)size;
+        }
     }
+    return size + (self->ranks_at >= 0 ? sizeof(over_ranks) : 0);
 }
 
 static leat_code open_operator(leat_operator *base, leat_error *out_error)
@@ -450,20 +470,23 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
         return code;
     self->frame.rest = rest_of;
     self->frame.owner = self;
-    leat_panes_init(&self->tables, context->budget,
-                    sizeof(over_key) + (spec->accumulators ? leat_accumulators_size(spec->accumulators) : 0));
-    self->key_table = leat_panes_open(&self->tables, 0);
-    bool made = self->key_table && leat_timers_init(&self->timers, context->budget, self->frame.keys);
-    made = made && leat_sorted_init(&self->lags, context->budget, context->env, self->frame.keys);
-    count_lags(self);
+    self->peers = spec->range && fires_later(self);
+    self->watermark = LEAT_TIME_NONE;
+    self->late_ms = spec->bounded && !spec->sort ? 0 : LEAT_TIME_NONE;
+    leat_panes_init(&self->tables, context->budget, lay_out_functions(self));
+    leat_alarms_init(&self->alarms, context->budget);
     over_open_block(self);
     leat_eval_init(&self->eval, context->env);
     leat_writer_init(&self->stored, context->env, SIZE_MAX / 2);
+    leat_removals_init(&self->removals, context->env);
     leat_arena_init(&self->texts, context->env, 0);
-    self->watermark = LEAT_TIME_NONE;
-    if (made)
+    leat_arena_init(&self->values, context->env, 0);
+    self->key_table = leat_panes_open(&self->tables, 0);
+    bool made = leat_row_queue_init(&self->queue, context, self->frame.keys);
+    made &= leat_sorted_init(&self->lags, context->budget, context->env, self->frame.keys);
+    if (made && self->key_table)
         return LEAT_OK;
-    code = leat_row_frame_no_budget(&self->frame, out_error);
+    code = over_no_budget(self, out_error);
     base->ops->close(base);
     return code;
 }
@@ -472,18 +495,20 @@ static void close_operator(leat_operator *base)
 {
     over *self = (over *)base;
     leat_pane_entry *entry;
-    for (uint32_t slot = 0; self->key_table && self->spec->accumulators &&
-                            (entry = leat_pane_next(&self->tables, self->key_table, 0, &slot));
+    for (uint32_t slot = 0; self->key_table && (entry = leat_pane_next(&self->tables, self->key_table, 0, &slot));
          slot++)
         if (entry->state == LEAT_PANE_LIVE)
-            leat_accumulators_release(self->spec->accumulators, over_accumulator(entry), base->context->budget);
+            free_key(self, slot, entry);
+    leat_budget_free(base->context->budget, self->due, self->due_room * sizeof *self->due);
     leat_panes_fini(&self->tables);
-    leat_timers_fini(&self->timers);
+    leat_alarms_fini(&self->alarms);
+    leat_row_queue_fini(&self->queue);
     leat_sorted_fini(&self->lags);
     leat_eval_fini(&self->eval);
     leat_writer_fini(&self->stored);
+    leat_removals_fini(&self->removals);
     leat_arena_fini(&self->texts);
-    leat_arena_fini(&self->block.arena);
+    leat_arena_fini(&self->values);
     leat_row_frame_close(&self->frame);
 }
 
@@ -491,8 +516,9 @@ static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *ou
 {
     over *self = (over *)base;
     leat_row_frame_measure(&self->frame, out_state_bytes, out_keys);
-    *out_state_bytes +=
-        leat_panes_memory(&self->tables) + leat_timers_memory(&self->timers) + leat_sorted_memory(&self->lags);
+    *out_state_bytes += leat_panes_memory(&self->tables) + leat_row_queue_memory(&self->queue) +
+                        leat_sorted_memory(&self->lags) + self->frame_memory +
+                        self->alarms.room * sizeof *self->alarms.alarms;
 }
 
 const leat_operator_ops leat_operator_over_ops = {

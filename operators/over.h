@@ -1,94 +1,145 @@
-// One OVER operator in several files: over.c keeps rows and says when they are due, over_block.c computes what is due block by block,
-// over_store.c writes and reads the state. Private to them.
+// One OVER operator in several files: over.c takes rows and says when they are due, over_block.c computes what is due block by block,
+// over_frame.c keeps what frames need of their rows, over_store.c writes and reads the state. Private to them.
 #pragma once
 
 #include "operators/expr/aggregate.h"
 #include "operators/row_frame.h"
-#include "operators/state/timer.h"
+#include "operators/state/alarm.h"
+#include "operators/state/row_queue.h"
 
 enum {
     OVER_KEYS = 0,
     OVER_ROWS,
     OVER_LAGS,
-    OVER_TIMERS,
-    OVER_VERSION = 1,
-    OVER_BLOCK = 64,
-    OVER_STEPS = 4 * OVER_BLOCK
+    OVER_CHUNKS,
+    OVER_VERSION = 2,
+    OVER_BLOCK = LEAT_BATCH_ROWS,
+    OVER_CHUNK = 32, // rows of a frame that are stored together
 };
 
-// Payload of a key's entry; the accumulators follow.
+// A time at which a key counts as fired although no row of it was due (RANGE: when it was once to be forgotten).
+typedef struct over_mark {
+    int64_t due_ms, time_ms; // happens when the watermark reaches due_ms; the key has fired at time_ms then
+} over_mark;
+
+// Payload of a key's entry; the accumulators follow, then over_ranks when some function asks for them.
 typedef struct over_key {
-    int64_t last_ms;    // time that last fired; begins at 0 (ORDER BY: at none)
-    int64_t cleanup_ms; // LEAT_TIME_NONE: none
-    int64_t expiry_ms;  // LEAT_TIME_NONE: none
-    int64_t rank_ms;    // time of the row that was ranked last
-    uint64_t row_count, rank, dense_rank;
-    uint32_t in_frame; // of the key's rows, from the first
-    bool cleared;      // nothing has come since it was
+    int64_t last_ms; // time that last fired; begins at 0 (ORDER BY: at none)
+    int64_t
+        end_ms; // when it is forgotten: bounded RANGE by its own time, all others by the clock; LEAT_TIME_NONE: never
+    uint8_t *rows;                   // of the frame, a ring; NULL: none yet
+    over_mark *marks;                // ascending
+    uint32_t first, count, room;     // the frame's rows by number, which goes on past 2^32; room: a power of two
+    uint32_t waiting;                // rows that are not in the frame yet
+    uint32_t stored_from, stored_to; // chunks that a snapshot holds
+    uint16_t mark_count, mark_room;
+    bool cleared; // nothing has come since it was
+    bool has_alarm;
 } over_key;
 _Static_assert(sizeof(over_key) % 16 == 0, "the accumulator is 16-aligned");
 
-typedef enum over_step_kind {
-    OVER_STEP_OUT,
-    OVER_STEP_IN,
-    OVER_STEP_SEND,
-    OVER_STEP_CLEAR,
-    OVER_STEP_WATERMARK
-} over_step_kind;
+typedef struct over_ranks {
+    int64_t time_ms; // of the row that was ranked last
+    uint64_t row_count, rank, dense_rank;
+} over_ranks;
 
-typedef struct over_step {
-    over_step_kind kind;
-    uint32_t slot, row; // row of the block
-    int64_t watermark;
-} over_step;
+// A row of a frame: [time], a byte that is 1 when the row's arguments failed, a byte a NULL, then the arguments.
+typedef struct over_row_layout {
+    bool timed, owns; // owns: texts and nested values, which have memory of their own
+    uint32_t stride, flags, count;
+    uint32_t *cells; // offset of each argument
+    uint8_t *physicals;
+} over_row_layout;
+
+typedef struct over_due {
+    int64_t time_ms, watermark; // under which it is sent
+    uint32_t row, slot;         // row: of the queue
+} over_due;
 
 typedef struct over {
     leat_operator base;
     const leat_over_spec *spec;
-    leat_row_frame frame;
+    leat_row_frame frame; // keys and what is sent; its rows are not used
+    leat_row_queue queue;
     leat_panes tables;
     leat_pane *key_table;
-    leat_timers timers;
+    leat_alarms alarms; // keys of a bounded RANGE, when they are forgotten
     leat_sorted lags;
     uint32_t lag_count, lag_rows; // values of one row, rows kept
+    int32_t ranks_at;             // in the payload; -1: none
+    bool peers;                   // rows of one time are handled together
+    int64_t watermark, late_ms;   // late_ms: what is behind it may be late for a key
+    // -- what is due
+    over_due *due;
+    uint32_t due_count, due_room;
+    uint32_t rows[OVER_BLOCK]; // of the block
+    leat_pane_entry *entries[OVER_BLOCK];
+    // -- arguments and frames
     leat_eval eval;
-    leat_batch block;
-    uint64_t block_causes[OVER_BLOCK];
-    int64_t block_event[OVER_BLOCK], block_time[OVER_BLOCK];
-    over_step steps[OVER_STEPS];
-    uint32_t step_count;
-    int64_t watermark;
+    over_row_layout layout;
+    bool is_sum, is_double;
+    leat_accumulators_sum *sums; // of each row of the block
+    leat_column *leaving;        // arguments of the row that leaves
+    leat_accumulators_input leaving_input;
+    uint8_t *unwanted;      // room for a stored row that has left its frame
+    leat_removals removals; // of chunks
+    size_t frame_memory;
     leat_writer stored;
-    leat_arena texts;
+    leat_arena texts, values;
 } over;
 
 static inline over_key *over_key_of(leat_pane_entry *entry) { return leat_pane_payload(entry); }
 static inline void *over_accumulator(leat_pane_entry *entry) { return over_key_of(entry) + 1; }
-static inline leat_pane_entry *over_entry(const over *self, uint32_t slot)
+static inline over_ranks *over_ranks_of(const over *self, leat_pane_entry *entry)
 {
-    return leat_pane_find(&self->tables, self->key_table, slot);
+    return (over_ranks *)((uint8_t *)leat_pane_payload(entry) + self->ranks_at);
 }
-// The time that a kept row is ordered by.
-static inline int64_t over_time(const leat_sorted_row *row)
-{
-    leat_reader reader;
-    leat_reader_init(&reader, row->bytes, row->order_size);
-    return (int64_t)(leat_read_u64be(&reader) ^ UINT64_C(1) << 63);
-}
+// Forgotten by a time of its own, that of its rows.
+static inline bool over_cleans_up(const over *self) { return self->spec->range && self->spec->bounded; }
 leat_pane_entry *over_make_key(over *self, uint32_t slot); // NULL: no budget
+leat_code over_no_budget(const over *self, leat_error *out_error);
+// The key has fired when the watermark got to its marks.
+void over_settle_marks(const over *self, over_key *key);
+LEAT_MUST_CHECK bool over_add_mark(over *self, over_key *key, over_mark mark);
+LEAT_MUST_CHECK bool over_set_alarm(over *self, uint32_t slot, over_key *key);
 
 // ---- over_block.c
 
 void over_open_block(over *self);
-// Room for that many rows and their steps; runs what there is when it has none.
-LEAT_MUST_CHECK leat_code over_make_room(over *self, uint32_t rows, leat_error *out_error);
-uint32_t over_add_row(over *self, const leat_sorted_row *row);
-void over_add_step(over *self, over_step_kind kind, uint32_t slot, uint32_t row);
-LEAT_MUST_CHECK leat_code over_run(over *self, leat_error *out_error);
+// Computes and sends what is due. last: the call ends here, and the watermark goes with the last batch.
+LEAT_MUST_CHECK leat_code over_run(over *self, bool last, leat_error *out_error);
+
+// ---- over_frame.c
+
+void over_open_layout(over *self);
+static inline uint8_t *over_frame_row(const over *self, const over_key *key, uint32_t number)
+{
+    return key->rows + (size_t)(number & (key->room - 1)) * self->layout.stride;
+}
+// Room for a row behind the last one, whose arguments the caller sets; NULL: no budget.
+LEAT_MUST_CHECK bool over_frame_room(over *self, over_key *key, uint32_t rows);
+// Takes a row of the block into the frame; false: no budget.
+LEAT_MUST_CHECK bool over_frame_push(over *self, over_key *key, int64_t time_ms, const leat_accumulators_input *input,
+                                     uint32_t row, bool bad);
+// The first row as an input of one row, and whether it is bad; then its end.
+bool over_frame_leaving(over *self, const over_key *key);
+void over_frame_drop(over *self, over_key *key);
+void over_frame_free(over *self, uint32_t slot, over_key *key); // with the removals of what is stored
+static inline int64_t over_frame_time(const over *self, const over_key *key)
+{
+    int64_t time;
+    __builtin_memcpy(&time, over_frame_row(self, key, key->first), sizeof time);
+    return time;
+}
+// Of frames that are being restored: room for those numbers.
+LEAT_MUST_CHECK bool over_frame_cover(over *self, over_key *key, uint32_t from, uint32_t to);
+void over_frame_write(over *self, const over_key *key, uint32_t from, uint32_t to, leat_writer *out);
+LEAT_MUST_CHECK leat_code over_frame_read(over *self, over_key *key, uint32_t from, uint32_t to, leat_reader *reader,
+                                          leat_error *out_error);
 
 // ---- over_store.c
 
 void over_snapshot(leat_operator *base, leat_snapshot *snapshot);
 leat_code over_restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
                        leat_error *out_error);
-leat_code over_check_frames(const over *self, leat_error *out_error);
+leat_code over_check_restored(over *self, leat_error *out_error);

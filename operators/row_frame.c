@@ -124,8 +124,7 @@ uint32_t leat_row_frame_send(leat_row_frame *frame, const leat_sorted_row *row, 
 {
     uint32_t out = leat_emitter_row(&frame->results, row->time_ms, kind, cause);
     leat_batch *batch = frame->results.batch;
-    bool whole =
-        leat_row_decode(leat_sorted_bytes(row), batch->columns, frame->input->count, out, &batch->arena);
+    bool whole = leat_row_decode(leat_sorted_bytes(row), batch->columns, frame->input->count, out, &batch->arena);
     LEAT_ASSERT(whole); // our own bytes, of this schema: state belongs to its columns' types
     return out;
 }

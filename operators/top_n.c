@@ -276,8 +276,8 @@ static leat_code bound_room(top_n *self, leat_error *out_error)
     uint32_t room = leat_keys_capacity(self->frame.keys);
     if (room <= self->bound_room)
         return LEAT_OK;
-    uint64_t *bounds = leat_budget_grow(self->base.context->budget, self->bounds,
-                                        self->bound_room * sizeof *bounds, room * sizeof *bounds);
+    uint64_t *bounds = leat_budget_grow(self->base.context->budget, self->bounds, self->bound_room * sizeof *bounds,
+                                        room * sizeof *bounds);
     if (!bounds)
         return leat_row_frame_no_budget(&self->frame, out_error);
     self->bounds = bounds;

@@ -12,10 +12,7 @@ static uint64_t little_endian(uint64_t word)
     return word;
 }
 
-static bool is_word(leat_physical physical)
-{
-    return physical == LEAT_PHYSICAL_I64 || physical == LEAT_PHYSICAL_F64;
-}
+static bool is_word(leat_physical physical) { return physical == LEAT_PHYSICAL_I64 || physical == LEAT_PHYSICAL_F64; }
 
 static uint64_t word_of(const leat_column *column, leat_physical physical, uint32_t row)
 {

@@ -53,6 +53,31 @@ const leat_accumulators_input *leat_accumulators_prepare(const leat_accumulators
 LEAT_MUST_CHECK leat_code leat_accumulators_add_row(const leat_accumulators *set, const leat_accumulators_input *input,
                                                     uint32_t row, bool retract, void *accumulator, leat_budget *budget,
                                                     leat_error *out_error);
+// For operators that keep evaluated arguments, to take them out again: which there are, those of a batch, and an input made of columns
+// that lie elsewhere and are read when a row is taken.
+uint32_t leat_accumulators_argument_count(const leat_accumulators *set);
+leat_type leat_accumulators_argument_type(const leat_accumulators *set, uint32_t index);
+struct leat_accumulators_input {
+    const leat_column *const *columns;
+    leat_env *env;
+};
+static inline const leat_column *leat_accumulators_argument(const leat_accumulators_input *input, uint32_t index)
+{
+    return input->columns[index];
+}
+// The memory of a set of COUNT, SUM and AVG of one column of plain numbers, which is its only argument: rows and values are counted
+// and added without a call. The type of the argument says which sum it is.
+typedef struct leat_accumulators_sum {
+    int64_t rows, count;
+    union {
+        int64_t i64;
+        double f64;
+    } sum;
+} leat_accumulators_sum;
+bool leat_accumulators_is_sum(const leat_accumulators *set);
+// Results of the aggregate `index` out of `count` of them, into rows from 0 of a column with null bytes, which are 0.
+void leat_accumulators_sum_results(const leat_accumulators *set, uint32_t index, const leat_accumulators_sum *sums,
+                                   uint32_t count, leat_column *out_column);
 LEAT_MUST_CHECK leat_code leat_accumulators_merge(const leat_accumulators *set, void *into, const void *from,
                                                   leat_budget *budget, leat_error *out_error);
 // Result of the aggregate `index`; text points into the accumulator.

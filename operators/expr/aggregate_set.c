@@ -2,6 +2,7 @@
 //
 // Layout: a row counter, then the slots. Aggregates of the same numeric argument and filter share a basket {count, sum, min, max},
 // so that the usual set over a column is one loop. Stored form: signed row counter, then each slot's own (aggregate_slot.c).
+#include <stddef.h>
 #include <string.h>
 
 #include "operators/expr/aggregate_function.h"
@@ -18,11 +19,6 @@ struct leat_accumulators {
     uint32_t size;
     bool has_variable;
     const leat_slot *fused; // a basket without a filter that is the only aggregate with memory of its own; or NULL
-};
-
-struct leat_accumulators_input {
-    const leat_column *const *columns;
-    leat_env *env;
 };
 
 // -- layout
@@ -389,6 +385,48 @@ leat_code leat_accumulators_add_row(const leat_accumulators *set, const leat_acc
         if (set->slots[i].owner && !leat_slot_add(&set->slots[i], accumulator, &taken))
             return refused(out_error);
     return LEAT_OK;
+}
+
+// -- arguments that are kept, and sums
+
+uint32_t leat_accumulators_argument_count(const leat_accumulators *set) { return set->program_count; }
+
+leat_type leat_accumulators_argument_type(const leat_accumulators *set, uint32_t index)
+{
+    LEAT_ASSERT(index < set->program_count);
+    return leat_program_type(set->programs[index]);
+}
+
+_Static_assert(offsetof(fused, basket.count) == offsetof(leat_accumulators_sum, count) &&
+                   offsetof(fused, basket.sum) == offsetof(leat_accumulators_sum, sum),
+               "a sum is a basket that keeps no extremes");
+
+bool leat_accumulators_is_sum(const leat_accumulators *set)
+{
+    return set->fused && !set->fused->extremes && set->program_count == 1;
+}
+
+static void averages(const leat_accumulators_sum *sums, uint32_t count, leat_column *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        out->nulls[i] = sums[i].count <= 0;
+        out->f64[i] = sums[i].count <= 0 ? 0 : sums[i].sum.f64 / (double)sums[i].count;
+    }
+}
+
+void leat_accumulators_sum_results(const leat_accumulators *set, uint32_t index, const leat_accumulators_sum *sums,
+                                   uint32_t count, leat_column *out_column)
+{
+    const leat_slot *slot = &set->slots[index];
+    leat_value value;
+    if (slot->aggregate->function->kind == LEAT_AGGREGATE_AVG && slot->aggregate->type.kind == LEAT_KIND_DOUBLE) {
+        averages(sums, count, out_column);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        leat_slot_result(slot, &sums[i], sums[i].rows, NULL, &value);
+        leat_column_set(out_column, i, &value, NULL);
+    }
 }
 
 // -- the rest, slot by slot

@@ -90,6 +90,8 @@ static uint32_t merge(const leat_alarms *alarms, uint32_t a, uint32_t b)
 // Merges runs of doubling length; parts[i] has 2^i alarms or none.
 static uint32_t sort_by_slot(const leat_alarms *alarms, uint32_t list)
 {
+    if (!list || !at(alarms, list)->next)
+        return list;
     uint32_t parts[SORT_PARTS] = {0}, sorted = 0;
     while (list) {
         uint32_t run = list;

@@ -2,13 +2,36 @@
 
 #include <string.h>
 
-enum { VERSION = 1, ROOM_MIN = 4, AHEAD = 8, ROWS_FETCHED = 4, CACHE_LINE = 64 };
+enum { VERSION = 1, AHEAD = 12, ROWS_FETCHED = 2, CACHE_LINE = 64 };
 
-// Payload of a slot's entry: rows first .. first + count are in the order.
+// Most comparisons are decided by the prefix, without a look at the row.
+typedef struct row_item {
+    uint64_t prefix; // of the order bytes: never falls with them
+    leat_sorted_row *row;
+} row_item;
+
+// Payload of a slot's entry: rows first .. first + count are in the order. Few of them lie in the entry.
+enum { INLINED = 5 }; // an entry is two cache lines
 typedef struct row_list {
-    leat_sorted_row **items;
+    row_item *more; // NULL: inlined
     uint32_t first, count, capacity;
+    row_item inlined[INLINED];
 } row_list;
+
+static inline row_item *items_of(row_list *list) { return (list->more ? list->more : list->inlined) + list->first; }
+
+// Most orders begin with a byte of 0 or 1, for NULL: it takes one bit here, so that numbers keep 63 of theirs.
+static uint64_t prefix_of(leat_slice order)
+{
+    uint8_t bytes[9] = {0};
+    uint64_t word = 0;
+    size_t size = order.size < sizeof bytes ? order.size : sizeof bytes;
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)order.data[i];
+    for (unsigned i = 1; i < sizeof bytes; i++)
+        word = word << 8 | bytes[i];
+    return bytes[0] > 1 ? UINT64_MAX : (uint64_t)bytes[0] << 63 | word >> 1;
+}
 
 bool leat_sorted_init(leat_sorted *sorted, leat_budget *budget, leat_env *env, const leat_keys *keys)
 {
@@ -48,8 +71,8 @@ static leat_sorted_row *take_spare(leat_sorted *sorted, size_t size)
 static void list_free(leat_sorted *sorted, row_list *list)
 {
     for (uint32_t i = 0; i < list->count; i++)
-        free_row(sorted, list->items[list->first + i]);
-    leat_budget_free(sorted->budget, list->items, list->capacity * sizeof(leat_sorted_row *));
+        free_row(sorted, items_of(list)[i].row);
+    leat_budget_free(sorted->budget, list->more, list->capacity * sizeof *list->more);
 }
 
 void leat_sorted_fini(leat_sorted *sorted)
@@ -73,32 +96,44 @@ static row_list *list_of(const leat_sorted *sorted, uint32_t slot)
     return entry ? leat_pane_payload(entry) : NULL;
 }
 
-void leat_sorted_prefetch(const leat_sorted *sorted, const uint32_t *slots, uint32_t i, uint32_t count)
+static void prefetch_list(const leat_sorted *sorted, uint32_t slot)
 {
-    if (i + 3 * AHEAD < count)
-        __builtin_prefetch(leat_pane_place(&sorted->panes, sorted->pane, slots[i + 3 * AHEAD]), 1);
-    const row_list *list = i + 2 * AHEAD < count ? list_of(sorted, slots[i + 2 * AHEAD]) : NULL;
-    if (list)
-        __builtin_prefetch(list->items + list->first + list->count, 1);
-    list = i + AHEAD < count ? list_of(sorted, slots[i + AHEAD]) : NULL;
+    const char *entry = (const char *)leat_pane_place(&sorted->panes, sorted->pane, slot);
+    if (!entry)
+        return;
+    __builtin_prefetch(entry, 1);
+    __builtin_prefetch(entry + CACHE_LINE, 1);
+}
+
+static void prefetch_rows(const leat_sorted *sorted, uint32_t slot)
+{
+    row_list *list = list_of(sorted, slot);
     for (uint32_t n = list ? list->count : 0, end = n > ROWS_FETCHED ? n - ROWS_FETCHED : 0; n > end; n--) {
-        const char *row = (const char *)list->items[list->first + n - 1];
+        const char *row = (const char *)items_of(list)[n - 1].row;
         __builtin_prefetch(row, 1);
         __builtin_prefetch(row + CACHE_LINE, 1);
     }
 }
 
+void leat_sorted_prefetch(const leat_sorted *sorted, const uint32_t *slots, uint32_t i, uint32_t count)
+{
+    for (uint32_t first = i ? i + 2 * AHEAD : 0; first < count && first <= i + 2 * AHEAD; first++)
+        prefetch_list(sorted, slots[first]);
+    for (uint32_t first = i ? i + AHEAD : 1; first < count && first <= i + AHEAD; first++)
+        prefetch_rows(sorted, slots[first]);
+}
+
 uint32_t leat_sorted_count(const leat_sorted *sorted, uint32_t slot)
 {
-    const row_list *list = list_of(sorted, slot);
+    row_list *list = list_of(sorted, slot);
     return list ? list->count : 0;
 }
 
 leat_sorted_row *leat_sorted_get(const leat_sorted *sorted, uint32_t slot, uint32_t index)
 {
-    const row_list *list = list_of(sorted, slot);
+    row_list *list = list_of(sorted, slot);
     LEAT_ASSERT(list && index < list->count);
-    return list->items[list->first + index];
+    return items_of(list)[index].row;
 }
 
 static int compare(const leat_sorted_row *row, leat_slice order)
@@ -109,13 +144,19 @@ static int compare(const leat_sorted_row *row, leat_slice order)
 }
 
 // First index whose row is not before (order, sequence).
-static uint32_t place_of(const row_list *list, leat_slice order, uint64_t sequence)
+static uint32_t place_of(row_list *list, leat_slice order, uint64_t sequence)
 {
+    const row_item *items = items_of(list);
+    uint64_t prefix = prefix_of(order);
     uint32_t low = 0, high = list->count, middle = high - 1; // most rows belong behind the last one
     for (; low < high; middle = low + (high - low) / 2) {
-        const leat_sorted_row *row = list->items[list->first + middle];
-        int found = compare(row, order);
-        if (found < 0 || (found == 0 && row->sequence < sequence))
+        const row_item *item = &items[middle];
+        bool before = item->prefix < prefix;
+        if (item->prefix == prefix) {
+            int found = compare(item->row, order);
+            before = found < 0 || (found == 0 && item->row->sequence < sequence);
+        }
+        if (before)
             low = middle + 1;
         else
             high = middle;
@@ -125,32 +166,35 @@ static uint32_t place_of(const row_list *list, leat_slice order, uint64_t sequen
 
 uint32_t leat_sorted_upper(const leat_sorted *sorted, uint32_t slot, leat_slice order)
 {
-    const row_list *list = list_of(sorted, slot);
+    row_list *list = list_of(sorted, slot);
     return list ? place_of(list, order, UINT64_MAX) : 0;
 }
 
 uint32_t leat_sorted_lower(const leat_sorted *sorted, uint32_t slot, leat_slice order)
 {
-    const row_list *list = list_of(sorted, slot);
+    row_list *list = list_of(sorted, slot);
     return list ? place_of(list, order, 0) : 0;
 }
 
 static bool room(leat_sorted *sorted, row_list *list)
 {
-    if (list->first + list->count < list->capacity)
+    uint32_t capacity = list->more ? list->capacity : INLINED;
+    if (list->first + list->count < capacity)
         return true;
-    if (list->first > list->capacity / 2) {
-        memmove(list->items, list->items + list->first, list->count * sizeof *list->items);
+    if (list->first > (list->more ? capacity / 2 : 0)) {
+        memmove(items_of(list) - list->first, items_of(list), list->count * sizeof *list->more);
         list->first = 0;
         return true;
     }
-    uint32_t capacity = list->capacity ? list->capacity * 2 : ROOM_MIN;
-    leat_sorted_row **items =
-        leat_budget_grow(sorted->budget, list->items, list->capacity * sizeof *items, capacity * sizeof *items);
+    row_item *items = leat_budget_alloc(sorted->budget, 2 * capacity * sizeof *items);
     if (!items)
         return false;
-    list->items = items;
-    list->capacity = capacity;
+    memcpy(items, items_of(list), list->count * sizeof *items);
+    leat_budget_free(sorted->budget, list->more, list->capacity * sizeof *items);
+    sorted->list_memory += (2 * capacity - list->capacity) * sizeof *items;
+    list->more = items;
+    list->capacity = 2 * capacity;
+    list->first = 0;
     return true;
 }
 
@@ -160,7 +204,8 @@ static void erase_empty(leat_sorted *sorted, uint32_t slot)
     row_list *list = list_of(sorted, slot);
     if (!list || list->count)
         return;
-    leat_budget_free(sorted->budget, list->items, list->capacity * sizeof *list->items);
+    leat_budget_free(sorted->budget, list->more, list->capacity * sizeof *list->more);
+    sorted->list_memory -= list->capacity * sizeof *list->more;
     leat_pane_erase(&sorted->panes, sorted->pane, slot);
 }
 
@@ -192,9 +237,9 @@ static bool add(leat_sorted *sorted, leat_sorted_row *row, uint32_t *out_index)
         return false;
     }
     uint32_t index = place_of(list, leat_sorted_order(row), row->sequence);
-    leat_sorted_row **place = list->items + list->first + index;
+    row_item *place = items_of(list) + index;
     memmove(place + 1, place, (list->count - index) * sizeof *place);
-    *place = row;
+    *place = (row_item){prefix_of(leat_sorted_order(row)), row};
     list->count++;
     sorted->count++;
     *out_index = index;
@@ -230,7 +275,8 @@ leat_sorted_row *leat_sorted_remove(leat_sorted *sorted, uint32_t slot, uint32_t
 {
     row_list *list = list_of(sorted, slot);
     LEAT_ASSERT(list && index < list->count);
-    leat_sorted_row **place = list->items + list->first + index, *row = *place;
+    row_item *place = items_of(list) + index;
+    leat_sorted_row *row = place->row;
     list->count--;
     sorted->count--;
     if (index == 0)
@@ -262,7 +308,7 @@ void leat_sorted_touch(leat_sorted *sorted, leat_sorted_row *row)
 
 size_t leat_sorted_memory(const leat_sorted *sorted)
 {
-    return sorted->memory + leat_panes_memory(&sorted->panes) + sorted->count * sizeof(leat_sorted_row *);
+    return sorted->memory + leat_panes_memory(&sorted->panes) + sorted->list_memory;
 }
 
 static void put_row(leat_sorted *sorted, leat_snapshot *snapshot, uint8_t table, uint32_t group,
@@ -284,11 +330,11 @@ static void put_row(leat_sorted *sorted, leat_snapshot *snapshot, uint8_t table,
                   leat_slice_of(bytes + key_size, writer->size - key_size));
 }
 
-static void put_list(leat_sorted *sorted, leat_snapshot *snapshot, uint8_t table, uint32_t slot, const row_list *list)
+static void put_list(leat_sorted *sorted, leat_snapshot *snapshot, uint8_t table, uint32_t slot, row_list *list)
 {
     uint32_t group = leat_keys_group(sorted->keys, slot);
     for (uint32_t i = 0; i < list->count; i++) {
-        leat_sorted_row *row = list->items[list->first + i];
+        leat_sorted_row *row = items_of(list)[i].row;
         if (!snapshot->whole[group] && row->epoch < sorted->epoch)
             continue;
         put_row(sorted, snapshot, table, group, row);

@@ -33,7 +33,7 @@ typedef struct leat_sorted {
     uint32_t epoch;
     leat_removals removals;
     leat_writer scratch;
-    size_t memory;
+    size_t memory, list_memory;
     uint64_t count;
     leat_sorted_row *spare; // given back last: rows of a schema are often of one size, and where one goes another comes
 } leat_sorted;

@@ -50,6 +50,7 @@ EXTRA_INCLUDES = [
     ("operators/state/*", API, "keyed state holds the cells of the public header"),
     ("operators/join*", "operators/join*.h", "the joins share their buffers"),
     ("operators/*", "operators/row_frame.h", "what operators share that keep rows per key"),
+    ("operators/*", "operators/row_timers.h", "those of them that have timers"),
     ("operators/over*", "operators/over*.h", "one operator in several files: firing, values, stored form"),
     ("operators/core/*", API, "the loader of owners' functions checks its tables against the public header"),
     ("config/*", API, "functions are declared while the plan is made"),

@@ -12,6 +12,7 @@ extern const leat_operator_ops leat_operator_over_ops;
 
 #define INPUT "k:INT,v:BIGINT"
 static const uint32_t key_columns[] = {0};
+enum { FRAME_ROWS = 150 };
 
 typedef struct fixture {
     env_test *env;
@@ -161,17 +162,18 @@ static void test_range_bounded(void **state)
     fixture_end(&f);
 }
 
+enum { PEERS = 2 * LEAT_BATCH_ROWS + 150 };
 static void many_peers(harness *h, void *argument)
 {
     (void)argument;
-    for (int i = 0; i < 150; i++)
+    for (int i = 0; i < PEERS; i++)
         harness_rows(h, 0, "1,1@20");
     harness_rows(h, 0, "1,5@10");
     harness_watermark(h, 20);
-    static char lines[150 * 40 + 80];
+    static char lines[PEERS * 40 + 80];
     char *at = lines + sprintf(lines, "+I[1, 5, 5]@10");
-    for (int i = 0; i < 150; i++)
-        at += sprintf(at, "\n+I[1, 1, 155]@20");
+    for (int i = 0; i < PEERS; i++)
+        at += sprintf(at, "\n+I[1, 1, %d]@20", PEERS + 5);
     sprintf(at, "\nW 20");
     harness_expect(h, lines);
 }
@@ -181,7 +183,7 @@ static void test_more_peers_than_a_block(void **state)
     (void)state;
     fixture f;
     fixture_begin(&f, "SUM(v)", true, true, 100, INPUT ",s:BIGINT");
-    f.setup.without_restart = true; // 150 restores of up to 150 rows say nothing more
+    f.setup.without_restart = true; // thousands of restores of thousands of rows say nothing more
     harness_run(&f.setup, many_peers, &f);
     fixture_end(&f);
 }
@@ -356,6 +358,126 @@ static void test_budget(void **state)
     fixture_end(&f);
 }
 
+// A frame of many rows is stored in stretches, of which the first ones go while it moves on.
+static void long_frame(harness *h, void *argument)
+{
+    const fixture *f = argument;
+    char row[64], *lines = malloc(FRAME_ROWS * 48), *at = lines;
+    for (int i = 1; i <= FRAME_ROWS; i++) {
+        snprintf(row, sizeof row, "1,%d@%d", i % 7 ? i : 0, i);
+        harness_rows(h, 0, row);
+        harness_watermark(h, i);
+        if (harness_mode_of(h) == HARNESS_SINGLE && i % 5 == 0)
+            i % 35 ? harness_snapshot(h) : harness_snapshot_whole(h);
+        int sum = 0, from = i - (int)f->spec.preceding > 1 ? i - (int)f->spec.preceding : 1;
+        for (int n = from; n <= i; n++)
+            sum += n % 7 ? n : 0;
+        at += sprintf(at, "%s+I[1, %d, %d]@%d \n W %d", i > 1 ? "\n" : "", i % 7 ? i : 0, sum, i, i);
+    }
+    harness_expect(h, lines);
+    free(lines);
+    harness_snapshot(h);
+    // The key, and the stretches of 32 that lie wholly in a frame of at least two.
+    uint64_t end = FRAME_ROWS, first = end - (uint64_t)f->spec.preceding - 1;
+    assert_int_equal(harness_state_entries(h), 1 + (end - first < 64 ? 0 : end / 32 - (first + 31) / 32));
+}
+
+static void test_long_frames(void **state)
+{
+    (void)state;
+    static const int64_t lengths[] = {3, 31, 32, 62, 63, 70, 100};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (int range = 0; range < 2; range++) {
+            fixture f;
+            fixture_begin(&f, "SUM(v)", range, true, lengths[i], INPUT ",s:BIGINT");
+            harness_run(&f.setup, long_frame, &f);
+            fixture_end(&f);
+        }
+}
+
+static void disorder(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@50 | 2,2@10 | 1,3@40 | 1,4@10 | 2,5@50 | 1,6@30 | 2,7@10 | 1,8@60 | 1,9@50");
+    harness_watermark(h, 10);
+    harness_rows(h, 0, "1,10@50 | 2,11@20 | 1,12@55 | 1,13@10");
+    harness_watermark(h, 50);
+    harness_rows(h, 0, "1,14@45");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[2, 2, 2]@10 \n +I[1, 4, 4]@10 \n +I[2, 7, 9]@10 \n W 10 \n +I[2, 11, 20]@20 \n "
+                      "+I[1, 6, 10]@30 \n +I[1, 3, 13]@40 \n +I[1, 1, 14]@50 \n +I[2, 5, 25]@50 \n "
+                      "+I[1, 9, 23]@50 \n +I[1, 10, 33]@50 \n W 50 \n +I[1, 12, 45]@55 \n +I[1, 8, 53]@60 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 2);
+}
+
+static void test_disorder(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", false, false, 0, INPUT ",s:BIGINT");
+    harness_run(&f.setup, disorder, &f);
+    fixture_end(&f);
+}
+
+// Forgetting that was put off counts as firing: 1 + 15 + 1 = 17 was set by the row of 1, 24 by that of 8.
+static void put_off(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,1@1 | 1,2@8 | 2,1@8");
+    harness_watermark(h, 16);
+    harness_rows(h, 0, "1,4@9");
+    harness_watermark(h, 17);
+    harness_rows(h, 0, "1,8@17 | 1,16@16 | 2,2@17");
+    harness_watermark(h, 18);
+    harness_expect(h, "+I[1, 1, 1]@1 \n +I[1, 2, 3]@8 \n +I[2, 1, 1]@8 \n W 16 \n +I[1, 4, 7]@9 \n W 17 \n "
+                      "+I[2, 2, 3]@17 \n W 18");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 2);
+    // Behind the watermark it happens with its next rise only.
+    harness_watermark(h, 1000);
+    harness_rows(h, 0, "3,1@100 | 3,2@109 | 3,4@112 | 3,8@111");
+    harness_watermark(h, 1001);
+    harness_rows(h, 0, "3,16@110");
+    harness_watermark(h, 1002);
+    harness_expect(h, "W 1000 \n +I[3, 1, 1]@100 \n +I[3, 2, 3]@109 \n +I[3, 8, 10]@111 \n +I[3, 4, 14]@112 \n "
+                      "W 1001 \n +I[3, 16, 16]@110 \n W 1002");
+}
+
+static void test_put_off(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, true, 10, INPUT ",s:BIGINT");
+    harness_run(&f.setup, put_off, &f);
+    fixture_end(&f);
+}
+
+// Texts have memory of their own, in rows that wait and in frames.
+#define TEXTS "k:INT,v:STRING,a:ARRAY<BIGINT>"
+static void texts(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,b,NULL@20 | 1,a,NULL@10 | 2,NULL,NULL@15 | 1,NULL,NULL@30 | 1,c,NULL@25 | 1,,NULL@40");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[1, a, NULL, a, 1, a]@10 \n +I[2, NULL, NULL, NULL, 0, NULL]@15 \n "
+                      "+I[1, b, NULL, b, 2, a,b]@20 \n +I[1, c, NULL, c, 2, b,c]@25 \n "
+                      "+I[1, NULL, NULL, c, 1, c]@30 \n +I[1, , NULL, , 1, ]@40 \n W MAX");
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "", false, true, 1, TEXTS ",m:STRING,n:BIGINT,l:STRING");
+    aggregates set = aggregates_make(&f.arena, harness_schema(&f.arena, TEXTS), "MAX(v) COUNT(v) LISTAGG(v)", true);
+    f.spec.accumulators = set.set;
+    f.spec.aggregate_count = f.spec.function_count = set.count;
+    for (uint32_t i = 0; i < set.count; i++)
+        f.functions[i] = (leat_over_function){.kind = LEAT_OVER_AGGREGATE, .aggregate = i};
+    f.setup.inputs[0] = TEXTS;
+    harness_run(&f.setup, texts, &f);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +493,10 @@ int main(void)
         cmocka_unit_test(test_processing_rows),
         cmocka_unit_test(test_processing_range),
         cmocka_unit_test(test_time_to_live),
+        cmocka_unit_test(test_long_frames),
+        cmocka_unit_test(test_disorder),
+        cmocka_unit_test(test_put_off),
+        cmocka_unit_test(test_texts),
         cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
