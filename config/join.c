@@ -124,9 +124,13 @@ static bool read_bounds(join_reader *r)
         return false;
     r->form->lower_ms = set.lower_ms + set.lower_exclusive;
     r->form->upper_ms = set.upper_ms - set.upper_exclusive;
-    if (set.lower_ms <= set.upper_ms)
+    if (r->form->lower_ms <= r->form->upper_ms)
         return true;
-    leat_report_error(&r->g->report, leat_yaml_find(r->value, "lower"), "'lower' is above 'upper': nothing would join");
+    const char *exclusive = set.lower_exclusive ? "lower_exclusive" : "upper_exclusive";
+    bool above = set.lower_ms > set.upper_ms;
+    leat_report_error(&r->g->report, leat_yaml_find(r->value, above ? "lower" : exclusive),
+                      above ? "'lower' is above 'upper': nothing would join"
+                            : "nothing lies between 'lower' and 'upper' without its bounds: nothing would join");
     return false;
 }
 

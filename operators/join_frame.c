@@ -171,7 +171,7 @@ void leat_join_load(leat_join_frame *frame, unsigned side, leat_slice row)
         LEAT_ASSERT(leat_value_decode(schema->fields[c].type, &reader, &frame->texts[side], &frame->values[side][c]));
 }
 
-static bool condition_holds(leat_join_frame *frame)
+bool leat_join_condition_holds(leat_join_frame *frame)
 {
     leat_row_view views[2];
     leat_value result;
@@ -186,7 +186,7 @@ static bool condition_holds(leat_join_frame *frame)
 
 bool leat_join_meets(leat_join_frame *frame)
 {
-    return !frame->meets_nobody && (!frame->sides->condition || condition_holds(frame));
+    return !frame->meets_nobody && (!frame->sides->condition || leat_join_condition_holds(frame));
 }
 
 static void set_columns(leat_join_frame *frame, uint32_t row, uint32_t first, unsigned side, bool given)

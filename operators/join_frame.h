@@ -59,6 +59,7 @@ leat_slice leat_join_encode_unique(leat_join_frame *frame, const uint32_t *colum
 void leat_join_load(leat_join_frame *frame, unsigned side, leat_slice row);
 // Whether the rows of both sides that were taken and loaded last are partners, their keys being equal.
 bool leat_join_meets(leat_join_frame *frame);
+bool leat_join_condition_holds(leat_join_frame *frame); // of the values that are there
 // A result of what was taken and loaded last; a side that is left out is NULL. SEMI and ANTI have left columns only.
 void leat_join_emit(leat_join_frame *frame, bool left, bool right, leat_row_kind kind, int64_t event_ms,
                     uint64_t cause);

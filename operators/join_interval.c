@@ -6,166 +6,40 @@
 // Results have the times of their rows, which may lie behind the watermark: the watermark is held back by the longer reach.
 //
 // DataStream (`streams`): rows older than the watermark are late; a row is kept until the watermark reaches its time plus its reach.
-//
-// Stored: tables 0 and 1: kept rows, left and right (state/rows.h; matches: 1 once it met somebody). Tables 2 and 3: their alarms
-// (state/timer.h). Table 15: per key group, key empty, value: version 1, i64 up to which left, then right rows have expired.
-#include "operators/join_frame.h"
-#include "operators/state/timer.h"
+#include "operators/join_interval.h"
 
-enum { TABLE_ROWS = 0, TABLE_TIMERS = 2, TABLE_MARKS = 15, VERSION = 1, PREFETCH_AHEAD = 16 };
+enum {
+    AHEAD = 8,   // rows
+    LINEAR = 32, // rows; beyond, a place is found by halving
+    CACHE_BYTES = 1 << 19,
+};
 static const int64_t TIME_LIMIT = INT64_MAX / 4; // nothing overflows
-
-typedef struct join_interval {
-    leat_operator base;
-    leat_join_frame frame;
-    leat_rows rows[2];
-    leat_timers timers[2];
-    leat_emitter late[2];
-    int64_t reach[2];   // how far behind its own time a row of that side may find a partner
-    int64_t expired[2]; // rows of that side up to this time were taken out, whichever their key
-    int64_t stored_expired[2];
-    int64_t watermark;
-    bool empty;  // lower > upper
-    bool marked; // a snapshot has marks
-} join_interval;
-
-static const leat_join_interval_spec *spec_of(const join_interval *self) { return self->base.context->spec; }
-
-// What has passed: the watermark or the clock.
-static int64_t time_now(const join_interval *self)
-{
-    if (spec_of(self)->processing_time)
-        return self->base.context->now_ms;
-    return self->watermark > 0 ? self->watermark : 0;
-}
-
-static int64_t expiration(const join_interval *self, unsigned side)
-{
-    int64_t now = time_now(self);
-    return now < LEAT_TIME_MAX ? now - self->reach[side] - 1 : LEAT_TIME_MAX;
-}
-
-// ---- results
-
-static void emit_pair(join_interval *self, uint64_t left_cause, uint64_t right_cause, int64_t later)
-{
-    int64_t time = spec_of(self)->streams ? later : leat_join_time(&self->frame, true, true, later);
-    leat_join_emit(&self->frame, true, true, LEAT_INSERT, time, leat_join_pair_cause(left_cause, right_cause));
-}
-
-// Of the row of that side that was taken or loaded last.
-static void emit_padded(join_interval *self, unsigned side, uint64_t cause, int64_t time)
-{
-    bool left = side == LEAT_LEFT;
-    leat_join_emit(&self->frame, left, !left, LEAT_INSERT, leat_join_time(&self->frame, left, !left, time),
-                   leat_join_pad_cause(cause, side));
-}
-
-static void expire_row(join_interval *self, unsigned side, uint32_t slot, leat_kept_row *row)
-{
-    if (leat_join_outer(&self->frame, side) && !row->matches) {
-        leat_join_load(&self->frame, side, leat_slice_of(row->bytes, row->size));
-        emit_padded(self, side, row->cause, row->time_ms);
-    }
-    leat_rows_remove(&self->rows[side], slot, row);
-}
-
-// ---- alarms
-
-static leat_code set_alarm(join_interval *self, unsigned side, uint32_t slot, int64_t time_ms, leat_error *out_error)
-{
-    return leat_timers_set(&self->timers[side], slot, time_ms, NULL) ? LEAT_OK
-                                                                     : leat_join_no_budget(&self->frame, out_error);
-}
-
-static void clear_rows(join_interval *self, unsigned side, uint32_t slot)
-{
-    leat_kept_row *row;
-    while ((row = leat_rows_first(&self->rows[side], slot)))
-        leat_rows_remove(&self->rows[side], slot, row);
-}
-
-// The next alarm is that of the oldest row that stays. Flink takes a time of 0 for "none", and forgets the rest.
-static leat_code expire_slot(join_interval *self, unsigned side, uint32_t slot, leat_error *out_error)
-{
-    int64_t earliest = -1;
-    self->expired[side] = expiration(self, side);
-    for (leat_kept_row *row = leat_rows_first(&self->rows[side], slot), *next; row; row = next) {
-        next = row->next;
-        if (row->time_ms <= self->expired[side])
-            expire_row(self, side, slot, row);
-        else if (row->time_ms < earliest || earliest < 0)
-            earliest = row->time_ms;
-    }
-    if (earliest > 0)
-        return set_alarm(self, side, slot, earliest + self->reach[side] + 1, out_error);
-    clear_rows(self, side, slot);
-    return LEAT_OK;
-}
-
-static int64_t kept_until(const join_interval *self, unsigned side, int64_t time)
-{
-    return time + (self->reach[side] > 0 ? self->reach[side] : 0);
-}
-
-static leat_code drop_slot(join_interval *self, unsigned side, uint32_t slot, leat_error *out_error)
-{
-    leat_kept_row *row;
-    while ((row = leat_rows_first(&self->rows[side], slot)) && kept_until(self, side, row->time_ms) <= self->watermark)
-        leat_rows_remove(&self->rows[side], slot, row);
-    return row ? set_alarm(self, side, slot, kept_until(self, side, row->time_ms), out_error) : LEAT_OK;
-}
-
-// Of both sides the earlier one; at equal times right rows go first.
-static bool take_due(join_interval *self, int64_t until, leat_timer_due *out_due, unsigned *out_side)
-{
-    int64_t times[2];
-    bool due[2];
-    for (unsigned side = 0; side < 2; side++)
-        due[side] = leat_timers_due(&self->timers[side], until) &&
-                    leat_timers_next(&self->timers[side], &times[side]) && times[side] <= until;
-    if (!due[LEAT_LEFT] && !due[LEAT_RIGHT])
-        return false;
-    *out_side = due[LEAT_RIGHT] && (!due[LEAT_LEFT] || times[LEAT_RIGHT] <= times[LEAT_LEFT]) ? LEAT_RIGHT : LEAT_LEFT;
-    return leat_timers_take(&self->timers[*out_side], until, out_due);
-}
-
-static leat_code fire_due(join_interval *self, int64_t until, leat_error *out_error)
-{
-    leat_timer_due due;
-    unsigned side;
-    leat_code code = LEAT_OK;
-    while (code == LEAT_OK && take_due(self, until, &due, &side)) {
-        code = spec_of(self)->streams ? drop_slot(self, side, due.slot, out_error)
-                                      : expire_slot(self, side, due.slot, out_error);
-        leat_join_may_be_empty(&self->frame, due.slot);
-    }
-    return code;
-}
 
 // ---- watermarks
 
-static int64_t held_back(const join_interval *self, int64_t watermark)
+int64_t leat_interval_held_back(const leat_join_interval *self, int64_t watermark)
 {
     int64_t delay = self->reach[LEAT_LEFT] > self->reach[LEAT_RIGHT] ? self->reach[LEAT_LEFT] : self->reach[LEAT_RIGHT];
-    if (spec_of(self)->streams || spec_of(self)->processing_time || self->empty)
+    if (leat_interval_spec_of(self)->streams || leat_interval_spec_of(self)->processing_time || self->empty)
         return watermark;
     return watermark < INT64_MIN + delay ? LEAT_TIME_NONE : watermark - delay;
 }
 
-static void pass_on(join_interval *self, int64_t watermark)
+static void pass_on(leat_join_interval *self, int64_t watermark)
 {
-    leat_emitter_watermark(&self->frame.results, held_back(self, watermark));
-    for (unsigned side = 0; side < 2 && spec_of(self)->streams; side++)
+    leat_emitter_watermark(&self->frame.results, leat_interval_held_back(self, watermark));
+    for (unsigned side = 0; side < 2 && leat_interval_spec_of(self)->streams; side++)
         leat_emitter_watermark(&self->late[side], watermark);
 }
 
-static leat_code advance(join_interval *self, int64_t watermark, leat_error *out_error)
+static leat_code advance(leat_join_interval *self, int64_t watermark, leat_error *out_error)
 {
     if (watermark <= self->watermark)
         return LEAT_OK;
     self->watermark = self->frame.watermark_ms = watermark;
-    leat_code code = spec_of(self)->processing_time ? LEAT_OK : fire_due(self, watermark, out_error);
+    bool by_clock = leat_interval_spec_of(self)->processing_time;
+    self->now_ms = by_clock ? self->now_ms : watermark;
+    leat_code code = !by_clock && !self->streams ? leat_interval_fire_due(self, watermark, out_error) : LEAT_OK;
     pass_on(self, watermark);
     return code;
 }
@@ -174,86 +48,143 @@ static leat_code advance(join_interval *self, int64_t watermark, leat_error *out
 
 typedef struct arrival {
     unsigned side;
-    uint32_t slot;
+    uint32_t row, slot;
+    leat_interval_key *key;
     int64_t time;
     uint64_t cause;
-    bool met;
+    bool meets_nobody, met;
 } arrival;
 
-static void meet_row(join_interval *self, arrival *it, leat_kept_row *other)
+// The result's time: of its time attribute; the later one where it has none.
+static int64_t result_time(leat_join_interval *self, const arrival *it, const leat_time_row *other)
 {
-    unsigned side = !it->side;
-    bool left = it->side == LEAT_LEFT;
-    leat_join_load(&self->frame, side, leat_slice_of(other->bytes, other->size));
-    if (!leat_join_meets(&self->frame))
-        return;
-    emit_pair(self, left ? it->cause : other->cause, left ? other->cause : it->cause,
-              it->time > other->time_ms ? it->time : other->time_ms);
-    it->met = true;
-    if (!leat_join_outer(&self->frame, side) || other->matches)
-        return;
-    other->matches = 1;
-    leat_rows_change(&self->rows[side], it->slot, other);
+    int64_t later = it->time > other->time_ms ? it->time : other->time_ms;
+    switch (self->result_time) {
+    case LEAT_INTERVAL_LEFT_TIME:
+        return it->side == LEAT_LEFT ? it->time : other->time_ms;
+    case LEAT_INTERVAL_RIGHT_TIME:
+        return it->side == LEAT_RIGHT ? it->time : other->time_ms;
+    case LEAT_INTERVAL_COLUMN_TIME:
+        return leat_join_pairs_time(&self->pairs, other, later);
+    case LEAT_INTERVAL_LATER_TIME:
+        break;
+    }
+    return later;
 }
 
-static void meet_all(join_interval *self, arrival *it)
+static void meet_row(leat_join_interval *self, arrival *it, leat_time_row *other)
+{
+    bool left = it->side == LEAT_LEFT;
+    if (it->meets_nobody || !leat_join_pairs_meets(&self->pairs, other))
+        return;
+    uint64_t cause = leat_join_pair_cause(left ? it->cause : other->cause, left ? other->cause : it->cause);
+    leat_join_pairs_emit(&self->pairs, other, result_time(self, it, other), cause);
+    it->met = true;
+    if (self->outer[!it->side] && !(other->number & LEAT_INTERVAL_MET))
+        other->number |= LEAT_INTERVAL_MET | LEAT_ROW_CHANGED; // the entry was marked when the batch began
+}
+
+// Rows that have expired are met for the last time.
+static uint32_t meet_expired(leat_join_interval *self, arrival *it, int64_t lowest, int64_t highest)
 {
     unsigned side = !it->side;
-    int64_t lowest = it->time - self->reach[side], highest = it->time + self->reach[it->side];
-    for (leat_kept_row *row = leat_rows_first(&self->rows[side], it->slot), *next; row; row = next) {
-        next = row->next;
+    uint32_t count = it->key->of[side].run.count, i = 0;
+    for (; i < count; i++) {
+        leat_time_row *row = leat_interval_row_at(self, side, it->key, i);
+        if (row->time_ms > self->expired[side])
+            break;
         if (row->time_ms >= lowest && row->time_ms <= highest)
             meet_row(self, it, row);
-        else if (row->time_ms > highest && (spec_of(self)->streams || row->time_ms > self->expired[side]))
-            break;
-        if (!spec_of(self)->streams && row->time_ms <= self->expired[side])
-            expire_row(self, side, it->slot, row);
+        leat_interval_pad(self, side, it->slot, row);
     }
+    return i;
 }
 
-static leat_code keep(join_interval *self, const arrival *it, int64_t alarm, leat_error *out_error)
+static void meet_all(leat_join_interval *self, arrival *it)
 {
-    leat_slice bytes = leat_join_encode(&self->frame);
-    leat_kept_row *row = leat_rows_add(&self->rows[it->side], it->slot, it->time, bytes, 0);
-    if (!row || self->frame.encoded.failed)
-        return leat_join_no_budget(&self->frame, out_error);
-    row->cause = it->cause;
-    row->matches = it->met;
-    return leat_timers_any(&self->timers[it->side], it->slot) ? LEAT_OK
-                                                              : set_alarm(self, it->side, it->slot, alarm, out_error);
+    unsigned side = !it->side;
+    leat_time_run *run = &it->key->of[side].run;
+    int64_t lowest = it->time - self->reach[side], highest = it->time + self->reach[it->side];
+    uint32_t expired = self->streams ? 0 : meet_expired(self, it, lowest, highest);
+    uint32_t i = expired;
+    if (run->count - expired > LINEAR && leat_interval_row_at(self, side, it->key, expired)->time_ms < lowest)
+        i = leat_time_rows_lower(&self->rows[side], run, lowest);
+    for (leat_time_row *row; i < run->count && (row = leat_interval_row_at(self, side, it->key, i))->time_ms <= highest;
+         i++)
+        if (row->time_ms >= lowest)
+            meet_row(self, it, row);
+    leat_interval_drop_rows(self, side, it->key, it->slot, expired);
 }
 
-static leat_code join_row(join_interval *self, arrival *it, leat_error *out_error)
+static leat_time_row *keep(leat_join_interval *self, const arrival *it)
+{
+    leat_time_row *row =
+        leat_time_rows_add(&self->rows[it->side], &it->key->of[it->side].run, it->time, self->frame.batch, it->row);
+    if (row && it->met)
+        row->number |= LEAT_INTERVAL_MET;
+    return row;
+}
+
+// A row of a side that is padded, or one whose alarm Flink does not carry on, has a real alarm.
+static leat_code set_first_alarm(leat_join_interval *self, const arrival *it, int64_t alarm, leat_error *out_error)
+{
+    it->key->of[it->side].alarm_ms = alarm;
+    if (self->outer[it->side] || it->time <= 0)
+        return leat_interval_set_alarm(self, it->side, it->key, it->slot, out_error);
+    return leat_due_times_add(&self->due[it->side], alarm) ? LEAT_OK : leat_join_no_budget(&self->frame, out_error);
+}
+
+static leat_code keep_row(leat_join_interval *self, const arrival *it, leat_error *out_error)
+{
+    leat_interval_side *kept = &it->key->of[it->side];
+    int64_t alarm = leat_interval_alarm_of(self, it->side, it->time);
+    leat_interval_catch_up(self, it->side, it->key, it->slot);
+    leat_time_row *row = keep(self, it);
+    if (!row)
+        return leat_join_no_budget(&self->frame, out_error);
+    leat_interval_note_end(self, alarm);
+    if (kept->run.count == 1)
+        return set_first_alarm(self, it, alarm, out_error);
+    if (alarm < kept->alarm_ms)
+        row->number |= LEAT_INTERVAL_OLDER;
+    else if (!(*leat_interval_marks_of(it->key) & leat_interval_alarm_mark(it->side)) &&
+             !leat_due_times_add(&self->due[it->side], alarm))
+        return leat_join_no_budget(&self->frame, out_error);
+    return LEAT_OK;
+}
+
+static leat_code join_row(leat_join_interval *self, arrival *it, leat_error *out_error)
 {
     unsigned other = !it->side;
     int64_t highest = it->time + self->reach[it->side];
     if (!self->empty && self->expired[other] < highest) {
-        self->expired[other] = expiration(self, other);
+        self->expired[other] = leat_interval_expiration(self, other);
+        leat_interval_catch_up(self, other, it->key, it->slot);
         meet_all(self, it);
     }
-    if (!self->empty && time_now(self) < highest)
-        return keep(self, it, highest + 1, out_error);
-    if (!it->met && leat_join_outer(&self->frame, it->side))
-        emit_padded(self, it->side, it->cause, it->time);
+    if (!self->empty && leat_interval_time_now(self) < highest)
+        return keep_row(self, it, out_error);
+    if (!it->met && self->outer[it->side])
+        leat_join_pairs_emit_arrived(&self->pairs, it->time, leat_join_pad_cause(it->cause, it->side));
     return LEAT_OK;
 }
 
-// An alarm that is there may be too late for this row.
-static leat_code join_stream_row(join_interval *self, arrival *it, leat_error *out_error)
+static leat_code join_stream_row(leat_join_interval *self, arrival *it, leat_error *out_error)
 {
-    int64_t until = kept_until(self, it->side, it->time);
-    leat_code code = keep(self, it, until, out_error);
-    if (code == LEAT_OK && leat_rows_first(&self->rows[it->side], it->slot)->number + 1 ==
-                               self->rows[it->side].next_number) { // it became the oldest
-        leat_timers_clear_all(&self->timers[it->side], it->slot);
-        code = set_alarm(self, it->side, it->slot, until, out_error);
-    }
-    if (code == LEAT_OK)
-        meet_all(self, it);
-    return code;
+    for (unsigned side = 0; side < 2; side++)
+        leat_interval_catch_up(self, side, it->key, it->slot);
+    int64_t end = leat_interval_kept_until(self, it->side, it->time);
+    leat_time_row *row = keep(self, it);
+    if (!row)
+        return leat_join_no_budget(&self->frame, out_error);
+    if (end == self->watermark)
+        row->number |= LEAT_INTERVAL_AT_END;
+    leat_interval_note_end(self, end);
+    meet_all(self, it);
+    return LEAT_OK;
 }
 
-static void send_late(join_interval *self, const arrival *it)
+static void send_late(leat_join_interval *self, const arrival *it)
 {
     leat_operator_context *context = self->base.context;
     unsigned output = 1 + it->side;
@@ -262,246 +193,293 @@ static void send_late(join_interval *self, const arrival *it)
         return;
     }
     uint32_t row = leat_emitter_row(&self->late[it->side], it->time, LEAT_INSERT, it->cause);
-    for (uint32_t c = 0; c < context->inputs[it->side]->count; c++)
-        leat_emitter_set(&self->late[it->side], row, c, &self->frame.values[it->side][c]);
+    for (uint32_t c = 0; c < context->inputs[it->side]->count; c++) {
+        leat_value value = leat_column_value(&self->frame.batch->columns[c], it->row);
+        leat_emitter_set(&self->late[it->side], row, c, &value);
+    }
 }
 
-static bool time_of(join_interval *self, unsigned side, int64_t *out_time)
+static bool time_of(leat_join_interval *self, uint32_t row, int64_t *out_time)
 {
-    const leat_join_interval_spec *spec = spec_of(self);
-    int32_t column = spec->time_columns[side];
-    const leat_value *value = column < 0 ? NULL : &self->frame.values[side][column];
-    if (spec->processing_time)
-        *out_time = self->base.context->now_ms;
-    else
-        *out_time = !value ? self->frame.event_ms[side] : value->is_null ? LEAT_TIME_NONE : value->i64;
-    bool fits = *out_time > -TIME_LIMIT && *out_time < TIME_LIMIT;
-    if (!fits)
-        leat_drops_add(self->base.context->drops, *out_time == LEAT_TIME_NONE ? LEAT_DROP_NULL_TIME : LEAT_DROP_MISFIT,
-                       1);
-    return fits;
+    bool null = self->time_nulls && self->time_nulls[row];
+    *out_time = null ? LEAT_TIME_NONE : self->times ? self->times[row] : self->no_time_ms;
+    if (*out_time > -TIME_LIMIT && *out_time < TIME_LIMIT)
+        return true;
+    leat_drops_add(self->base.context->drops, *out_time == LEAT_TIME_NONE ? LEAT_DROP_NULL_TIME : LEAT_DROP_MISFIT, 1);
+    return false;
 }
 
-static leat_code on_row(join_interval *self, unsigned side, uint32_t i, leat_error *out_error)
+static bool has_null_key(const leat_join_interval *self, unsigned side, uint32_t row)
+{
+    const leat_join_sides *sides = self->frame.sides;
+    for (uint32_t k = 0; k < sides->key_count; k++)
+        if (!sides->nulls_meet[k] && leat_column_is_null(&self->frame.batch->columns[sides->key_columns[side][k]], row))
+            return true;
+    return false;
+}
+
+static leat_code handle_row(leat_join_interval *self, arrival *it, leat_error *out_error)
+{
+    it->cause = self->frame.batch->cause ? self->frame.batch->cause[it->row] : 0;
+    it->meets_nobody = self->null_keys && has_null_key(self, it->side, it->row);
+    leat_join_pairs_arrive(&self->pairs, it->row);
+    if (!self->streams)
+        return join_row(self, it, out_error);
+    if (self->watermark == LEAT_TIME_NONE || it->time >= self->watermark)
+        return join_stream_row(self, it, out_error);
+    send_late(self, it);
+    return LEAT_OK;
+}
+
+static leat_code on_row(leat_join_interval *self, unsigned side, uint32_t i, leat_error *out_error)
 {
     const leat_batch *batch = self->frame.batch;
-    arrival it = {.side = side};
-    uint32_t row = leat_batch_row(batch, i);
-    leat_code code = batch->watermark ? advance(self, batch->watermark[row], out_error) : LEAT_OK;
-    if (code != LEAT_OK || !leat_join_take(&self->frame, i, &row, &it.slot))
+    arrival it = {.side = side, .row = leat_batch_row(batch, i), .slot = self->frame.slots[i], .key = self->keys[i]};
+    leat_code code = batch->watermark ? advance(self, batch->watermark[it.row], out_error) : LEAT_OK;
+    if (code != LEAT_OK)
         return code;
-    leat_join_may_be_empty(&self->frame, it.slot);
-    if (!time_of(self, side, &it.time))
+    if (it.slot == LEAT_SLOT_NONE) {
+        leat_drops_add(self->base.context->drops, LEAT_DROP_TOO_LARGE, 1);
         return LEAT_OK;
-    it.cause = batch->cause ? batch->cause[row] : 0;
-    if (!spec_of(self)->streams)
-        return join_row(self, &it, out_error);
-    if (self->watermark == LEAT_TIME_NONE || it.time >= self->watermark)
-        return join_stream_row(self, &it, out_error);
-    send_late(self, &it);
-    return LEAT_OK;
+    }
+    *leat_interval_marks_of(it.key) |= LEAT_INTERVAL_TOUCHED;
+    if (time_of(self, it.row, &it.time))
+        code = handle_row(self, &it, out_error);
+    if (!it.key->of[LEAT_LEFT].run.count && !it.key->of[LEAT_RIGHT].run.count)
+        leat_interval_note_end(self, self->now_ms < LEAT_TIME_MAX ? self->now_ms + 1 : LEAT_TIME_MAX);
+    return code;
 }
 
 // ---- elements
 
-static void end_element(join_interval *self)
+static int64_t next_wake(leat_join_interval *self)
 {
-    int64_t times[2] = {INT64_MAX, INT64_MAX};
-    leat_join_end(&self->frame);
-    for (unsigned side = 0; side < 2; side++) {
-        if (spec_of(self)->streams)
-            leat_emitter_flush(&self->late[side]);
-        if (spec_of(self)->processing_time && !leat_timers_next(&self->timers[side], &times[side]))
+    int64_t times[2];
+    for (unsigned side = 0; side < 2; side++)
+        if (!leat_timers_next(&self->timers[side], &times[side]))
             times[side] = INT64_MAX;
-    }
-    if (spec_of(self)->processing_time)
-        self->base.context->wake_at(self->base.context, times[0] < times[1] ? times[0] : times[1]);
+    int64_t alarm = times[0] < times[1] ? times[0] : times[1];
+    int64_t swept = self->sweeping ? self->base.context->now_ms + 1 : self->sweep_ms;
+    return alarm < swept ? alarm : swept;
 }
 
-static leat_code check_removals(const join_interval *self, leat_error *out_error)
+void leat_interval_end_element(leat_join_interval *self, uint32_t rows)
 {
-    bool failed = leat_rows_failed(&self->rows[LEAT_LEFT]) || leat_rows_failed(&self->rows[LEAT_RIGHT]);
+    leat_interval_sweep(self, rows);
+    leat_join_pairs_end(&self->pairs);
+    leat_join_end(&self->frame);
+    for (unsigned side = 0; side < 2 && self->streams; side++)
+        leat_emitter_flush(&self->late[side]);
+    if (leat_interval_spec_of(self)->processing_time)
+        self->base.context->wake_at(self->base.context, next_wake(self));
+}
+
+static leat_code check_removals(const leat_join_interval *self, leat_error *out_error)
+{
+    bool failed = leat_time_rows_failed(&self->rows[LEAT_LEFT]) || leat_time_rows_failed(&self->rows[LEAT_RIGHT]);
     return failed ? leat_error_set(out_error, LEAT_E_LIMIT, "no memory to note the rows that left a join") : LEAT_OK;
 }
 
-// What rows further on need: of both sides the entries of their key.
-static void prefetch(const join_interval *self, uint32_t i, uint32_t count)
+// Rows whose key is too long have no entry; the others are looked up together, or one by one where there are such.
+static bool make_keys(leat_join_interval *self, uint32_t count)
 {
-    if (i + PREFETCH_AHEAD >= count)
-        return;
-    uint32_t slot = self->frame.slots[i + PREFETCH_AHEAD];
-    for (unsigned side = 0; side < 2; side++) {
-        __builtin_prefetch(leat_pane_place(&self->rows[side].panes, self->rows[side].pane, slot), 1);
-        __builtin_prefetch(leat_pane_place(&self->timers[side].panes, self->timers[side].pane, slot), 1);
+    uint32_t *slots = self->frame.slots, ignored;
+    bool is_new, made = true;
+    if (!leat_keys_refused(self->frame.keys))
+        return leat_pane_make_all(&self->panes, self->pane, slots, count, self->keys, self->new_keys, &ignored);
+    for (uint32_t i = 0; i < count && made; i++) {
+        leat_pane_entry *entry =
+            slots[i] == LEAT_SLOT_NONE ? NULL : leat_pane_make(&self->panes, self->pane, slots[i], &is_new);
+        made = entry || slots[i] == LEAT_SLOT_NONE;
+        self->keys[i] = entry ? leat_pane_payload(entry) : NULL;
     }
+    return made;
 }
 
-static leat_code handle_rows(join_interval *self, unsigned input, leat_batch *batch, leat_error *out_error)
+static size_t rows_memory(const leat_join_interval *self)
+{
+    return leat_time_rows_memory(&self->rows[LEAT_LEFT]) + leat_time_rows_memory(&self->rows[LEAT_RIGHT]);
+}
+
+static void prefetch(const leat_join_interval *self, uint32_t i, uint32_t count)
+{
+    if (i + 2 * AHEAD < count)
+        __builtin_prefetch(self->keys[i + 2 * AHEAD], 1);
+    const leat_interval_key *key = i + AHEAD < count ? self->keys[i + AHEAD] : NULL;
+    for (unsigned side = 0; side < 2 && key; side++)
+        if (key->of[side].run.rows)
+            __builtin_prefetch(leat_interval_row_at(self, side, key, 0), 1);
+}
+
+static void begin_times(leat_join_interval *self, unsigned input, const leat_batch *batch)
+{
+    const leat_join_interval_spec *spec = leat_interval_spec_of(self);
+    const leat_column *column = spec->time_columns[input] < 0 ? NULL : &batch->columns[spec->time_columns[input]];
+    bool by_clock = spec->processing_time;
+    self->times = by_clock ? NULL : column ? column->i64 : batch->event_ms;
+    self->time_nulls = by_clock || !column ? NULL : column->nulls;
+    self->no_time_ms = by_clock ? self->now_ms : LEAT_TIME_NONE;
+}
+
+static bool may_have_null_keys(const leat_join_interval *self, unsigned input, const leat_batch *batch)
+{
+    const leat_join_sides *sides = self->frame.sides;
+    for (uint32_t k = 0; k < sides->key_count; k++)
+        if (!sides->nulls_meet[k] && batch->columns[sides->key_columns[input][k]].nulls)
+            return true;
+    return false;
+}
+
+static void begin_rows(leat_join_interval *self, unsigned input, const leat_batch *batch)
+{
+    begin_times(self, input, batch);
+    self->null_keys = may_have_null_keys(self, input, batch);
+    leat_time_rows_begin(&self->rows[input], batch);
+}
+
+static leat_code handle_rows(leat_join_interval *self, unsigned input, leat_batch *batch, leat_error *out_error)
 {
     leat_code code = leat_join_begin(&self->frame, input, batch, out_error);
-    if (code == LEAT_OK && spec_of(self)->processing_time)
-        code = fire_due(self, self->base.context->now_ms, out_error);
+    if (code == LEAT_OK && !make_keys(self, batch->selected))
+        code = leat_join_no_budget(&self->frame, out_error);
+    if (code == LEAT_OK && leat_interval_spec_of(self)->processing_time)
+        code = leat_interval_fire_due(self, self->now_ms, out_error);
+    begin_rows(self, input, batch);
+    bool ahead = rows_memory(self) > CACHE_BYTES;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
-        prefetch(self, i, batch->selected);
+        if (ahead)
+            prefetch(self, i, batch->selected);
         code = on_row(self, input, i, out_error);
     }
     return code;
 }
 
+static void note_clock(leat_join_interval *self)
+{
+    if (leat_interval_spec_of(self)->processing_time)
+        self->now_ms = self->base.context->now_ms;
+}
+
 static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
 {
-    join_interval *self = (join_interval *)base;
+    leat_join_interval *self = (leat_join_interval *)base;
+    note_clock(self);
+    leat_join_pairs_begin(&self->pairs, input, batch);
     leat_code code = batch->selected ? handle_rows(self, input, batch, out_error) : LEAT_OK;
     if (code == LEAT_OK)
         code = advance(self, batch->watermark_after, out_error);
-    end_element(self);
+    leat_interval_end_element(self, batch->selected);
     return code == LEAT_OK ? check_removals(self, out_error) : code;
 }
 
 static leat_code on_watermark(leat_operator *base, int64_t watermark, leat_error *out_error)
 {
-    join_interval *self = (join_interval *)base;
+    leat_join_interval *self = (leat_join_interval *)base;
+    note_clock(self);
     leat_code code = advance(self, watermark, out_error);
-    end_element(self);
-    return code;
+    leat_interval_end_element(self, 0);
+    return code == LEAT_OK ? check_removals(self, out_error) : code;
 }
 
 static leat_code on_time(leat_operator *base, leat_error *out_error)
 {
-    join_interval *self = (join_interval *)base;
-    leat_code code = spec_of(self)->processing_time ? fire_due(self, base->context->now_ms, out_error) : LEAT_OK;
-    end_element(self);
-    return code;
-}
-
-// ---- state
-
-static void snapshot_marks(join_interval *self, leat_snapshot *snapshot)
-{
-    leat_writer *out = &self->frame.encoded;
-    bool changed = self->expired[LEAT_LEFT] != self->stored_expired[LEAT_LEFT] ||
-                   self->expired[LEAT_RIGHT] != self->stored_expired[LEAT_RIGHT];
-    self->marked |= self->expired[LEAT_LEFT] || self->expired[LEAT_RIGHT];
-    leat_writer_reset(out);
-    leat_write_u8(out, VERSION);
-    leat_write_u64(out, (uint64_t)self->expired[LEAT_LEFT]);
-    leat_write_u64(out, (uint64_t)self->expired[LEAT_RIGHT]);
-    for (uint32_t group = 0; group < LEAT_KEY_GROUPS && self->marked; group++)
-        if (leat_operator_owns(self->base.context, group) && (changed || snapshot->whole[group]))
-            snapshot->put(snapshot, TABLE_MARKS, group, leat_slice_text(""), leat_writer_slice(out));
-    for (unsigned side = 0; side < 2 && !snapshot->keep_marks; side++)
-        self->stored_expired[side] = self->expired[side];
-}
-
-static void snapshot_state(leat_operator *base, leat_snapshot *snapshot)
-{
-    join_interval *self = (join_interval *)base;
-    for (unsigned side = 0; side < 2; side++) {
-        leat_rows_snapshot(&self->rows[side], snapshot, (uint8_t)(TABLE_ROWS + side));
-        leat_timers_snapshot(&self->timers[side], snapshot, (uint8_t)(TABLE_TIMERS + side), &self->frame.encoded);
-    }
-    snapshot_marks(self, snapshot);
-    leat_join_stored(&self->frame, snapshot);
-}
-
-static leat_code restore_mark(join_interval *self, leat_slice value, leat_error *out_error)
-{
-    leat_reader reader;
-    leat_reader_init(&reader, value.data, value.size);
-    bool known = leat_read_u8(&reader) == VERSION;
-    self->marked = true;
-    for (unsigned side = 0; side < 2; side++) {
-        int64_t expired = (int64_t)leat_read_u64(&reader);
-        if (expired > self->expired[side] || !self->expired[side])
-            self->expired[side] = expired;
-    }
-    return known && !reader.failed ? LEAT_OK
-                                   : leat_error_set(out_error, LEAT_E_CORRUPT, "a stored mark of a join is damaged");
-}
-
-static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
-                         leat_error *out_error)
-{
-    (void)group;
-    join_interval *self = (join_interval *)base;
-    uint32_t slot;
-    if (table == TABLE_MARKS)
-        return restore_mark(self, value, out_error);
-    if (table < TABLE_ROWS + 2)
-        return leat_join_restore_row(&self->frame, &self->rows[table - TABLE_ROWS], key, value, out_error);
-    if (table > TABLE_TIMERS + 1)
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "an interval join has no table %u", table);
-    leat_code code = leat_keys_slot(self->frame.keys, key, &slot, out_error);
-    return code == LEAT_OK ? leat_timers_restore(&self->timers[table - TABLE_TIMERS], slot, value, out_error) : code;
-}
-
-// A savepoint begins without a watermark, and with nothing expired.
-static leat_code ready(leat_operator *base, bool restored, leat_error *out_error)
-{
-    (void)out_error;
-    join_interval *self = (join_interval *)base;
-    for (unsigned side = 0; side < 2; side++) {
-        leat_rows_ready(&self->rows[side]);
-        self->stored_expired[side] = self->expired[side];
-        if (!spec_of(self)->processing_time && base->context->watermark_ms == LEAT_TIME_NONE &&
-            self->expired[side] > expiration(self, side))
-            self->expired[side] = 0;
-    }
-    if (!restored)
-        return LEAT_OK;
-    int64_t watermark = base->context->watermark_ms, passed = held_back(self, watermark);
-    self->watermark = self->frame.watermark_ms = watermark;
-    self->frame.results.watermark = self->frame.results.watermark_sent = passed;
-    for (unsigned side = 0; side < 2 && spec_of(self)->streams; side++)
-        self->late[side].watermark = self->late[side].watermark_sent = watermark;
-    end_element(self);
-    return LEAT_OK;
+    leat_join_interval *self = (leat_join_interval *)base;
+    note_clock(self);
+    leat_code code =
+        leat_interval_spec_of(self)->processing_time ? leat_interval_fire_due(self, self->now_ms, out_error) : LEAT_OK;
+    leat_interval_end_element(self, 0);
+    return code == LEAT_OK ? check_removals(self, out_error) : code;
 }
 
 // ---- life
 
-static bool release(void *owner, uint32_t slot, bool *out_waiting)
+static void release_rows(leat_join_interval *self)
 {
-    join_interval *self = owner;
-    for (unsigned side = 0; side < 2; side++)
-        if (leat_rows_any(&self->rows[side], slot) || leat_timers_any(&self->timers[side], slot))
-            return false;
-    bool left = leat_timers_release(&self->timers[LEAT_LEFT], slot);
-    bool right = leat_timers_release(&self->timers[LEAT_RIGHT], slot);
-    *out_waiting = !left || !right;
-    return left && right;
+    leat_pane_entry *entry;
+    for (uint32_t slot = 0; self->pane && (entry = leat_pane_next(&self->panes, self->pane, 0, &slot)); slot++)
+        for (unsigned side = 0; side < 2; side++)
+            leat_time_rows_free(&self->rows[side], &((leat_interval_key *)leat_pane_payload(entry))->of[side].run);
+    leat_panes_fini(&self->panes);
 }
 
-static void release_state(join_interval *self)
+static void release_state(leat_join_interval *self)
 {
+    release_rows(self);
     for (unsigned side = 0; side < 2; side++) {
-        leat_rows_fini(&self->rows[side]);
+        leat_time_rows_fini(&self->rows[side]);
         leat_timers_fini(&self->timers[side]);
-        if (spec_of(self)->streams && self->late[side].context)
+        leat_due_times_fini(&self->due[side]);
+        if (leat_interval_spec_of(self)->streams && self->late[side].context)
             leat_emitter_fini(&self->late[side]);
     }
     leat_join_close(&self->frame);
 }
 
+static leat_interval_time time_of_results(const leat_join_interval *self)
+{
+    const leat_join_interval_spec *spec = leat_interval_spec_of(self);
+    int32_t column = self->base.context->outputs[0]->rowtime;
+    int32_t right = column - (int32_t)spec->sides.column_counts[LEAT_LEFT];
+    if (column < 0 || spec->streams)
+        return LEAT_INTERVAL_LATER_TIME;
+    if (!spec->processing_time && column == spec->time_columns[LEAT_LEFT] && right < 0)
+        return LEAT_INTERVAL_LEFT_TIME;
+    if (!spec->processing_time && right >= 0 && right == spec->time_columns[LEAT_RIGHT])
+        return LEAT_INTERVAL_RIGHT_TIME;
+    return LEAT_INTERVAL_COLUMN_TIME;
+}
+
+static void set_up(leat_join_interval *self)
+{
+    const leat_join_interval_spec *spec = leat_interval_spec_of(self);
+    leat_arena *arena = self->base.context->arena;
+    self->reach[LEAT_LEFT] = -spec->lower_ms;
+    self->reach[LEAT_RIGHT] = spec->upper_ms;
+    self->empty = spec->lower_ms > spec->upper_ms;
+    self->streams = spec->streams;
+    for (unsigned side = 0; side < 2; side++)
+        self->outer[side] = leat_join_outer(&self->frame, side);
+    self->watermark = self->newest_ms = self->now_ms = LEAT_TIME_NONE;
+    for (unsigned side = 0; side < 2; side++)
+        self->fired[side] = self->stored_fired[side] = LEAT_TIME_NONE;
+    self->sweep_ms = LEAT_TIME_MAX;
+    self->result_time = time_of_results(self);
+    self->keys = leat_arena_array(arena, void *, LEAT_BATCH_ROWS);
+    self->new_keys = leat_arena_array(arena, uint32_t, LEAT_BATCH_ROWS);
+}
+
+// Where the clock tells the time of a row, no column does.
+static void plan_rows(leat_join_interval *self)
+{
+    const leat_join_interval_spec *spec = leat_interval_spec_of(self);
+    leat_operator_context *context = self->base.context;
+    const int32_t *columns = spec->processing_time ? (const int32_t[]){-1, -1} : spec->time_columns;
+    leat_join_pairs_init(&self->pairs, &self->frame, self->rows, columns, spec->unread);
+    for (unsigned side = 0; side < 2; side++) {
+        uint32_t count;
+        const uint32_t *kept = leat_join_pairs_kept(&self->pairs, side, &count);
+        leat_time_rows_init(&self->rows[side], context->budget, context->env, self->frame.keys, context->arena,
+                            context->inputs[side], kept, count);
+    }
+}
+
 static leat_code open_operator(leat_operator *base, leat_error *out_error)
 {
-    join_interval *self = (join_interval *)base;
-    const leat_join_interval_spec *spec = spec_of(self);
+    leat_join_interval *self = (leat_join_interval *)base;
+    const leat_join_interval_spec *spec = leat_interval_spec_of(self);
     leat_operator_context *context = base->context;
     LEAT_ASSERT(spec->sides.kind <= LEAT_JOIN_FULL && context->input_count == 2);
     leat_code code = leat_join_open(&self->frame, context, &spec->sides, out_error);
     if (code != LEAT_OK)
         return code;
-    self->frame.release = release;
-    self->frame.owner = self;
-    self->reach[LEAT_LEFT] = -spec->lower_ms;
-    self->reach[LEAT_RIGHT] = spec->upper_ms;
-    self->empty = spec->lower_ms > spec->upper_ms;
-    self->watermark = LEAT_TIME_NONE;
-    bool made = true;
+    set_up(self);
+    plan_rows(self);
+    leat_panes_init(&self->panes, context->budget, sizeof(leat_interval_key));
+    self->pane = leat_panes_open(&self->panes, 0);
+    bool made = self->pane != NULL;
     for (unsigned side = 0; side < 2 && made; side++) {
-        made = leat_rows_init(&self->rows[side], context->budget, context->env, self->frame.keys, true) &&
-               leat_timers_init(&self->timers[side], context->budget, self->frame.keys);
+        made = leat_timers_init(&self->timers[side], context->budget, self->frame.keys);
+        leat_due_times_init(&self->due[side], context->budget);
         if (spec->streams && 1 + side < context->output_count)
             leat_emitter_init(&self->late[side], context, 1 + side);
     }
@@ -512,27 +490,27 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     return code;
 }
 
-static void close_operator(leat_operator *base) { release_state((join_interval *)base); }
+static void close_operator(leat_operator *base) { release_state((leat_join_interval *)base); }
 
 static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *out_keys)
 {
-    const join_interval *self = (join_interval *)base;
-    *out_state_bytes = leat_keys_memory(self->frame.keys);
+    const leat_join_interval *self = (leat_join_interval *)base;
+    *out_state_bytes = leat_keys_memory(self->frame.keys) + leat_panes_memory(&self->panes) + rows_memory(self);
     for (unsigned side = 0; side < 2; side++)
-        *out_state_bytes += leat_rows_memory(&self->rows[side]) + leat_timers_memory(&self->timers[side]);
+        *out_state_bytes += leat_timers_memory(&self->timers[side]) + leat_due_times_memory(&self->due[side]);
     *out_keys = leat_keys_count(self->frame.keys);
 }
 
 const leat_operator_ops leat_operator_join_interval_ops = {
     .name = "join_interval",
-    .instance_size = sizeof(join_interval),
+    .instance_size = sizeof(leat_join_interval),
     .open = open_operator,
     .on_batch = on_batch,
     .on_watermark = on_watermark,
     .on_time = on_time,
-    .snapshot = snapshot_state,
-    .restore = restore,
-    .ready = ready,
+    .snapshot = leat_interval_snapshot,
+    .restore = leat_interval_restore,
+    .ready = leat_interval_ready,
     .close = close_operator,
     .measure = measure,
 };

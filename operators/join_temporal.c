@@ -6,11 +6,14 @@
 // Processing time: the version that is there when the left row comes; it never changes what has gone out. Where the table has to be
 // read first (spec->waits), left rows that come before the first watermark wait for it, as those of event time do for theirs.
 //
-// Stored: tables 0 and 1: left rows, versions (state/rows.h; kind: that of the row). Table 2: alarms (state/timer.h).
+// Time to live is processing time since a key was last used, as Flink has it: a row that comes (by the clock: a left row that finds a version)
+// moves the end of its key to half as much again from now, unless it is far enough already; so do alarms that leave something over.
+//
+// Stored: tables 0 and 1: left rows, versions (state/rows.h; kind: that of the row). Table 2: alarms, 3: ends by the clock (state/timer.h).
 #include "operators/join_frame.h"
 #include "operators/state/timer.h"
 
-enum { TABLE_ROWS = 0, TABLE_TIMERS = 2 };
+enum { TABLE_ROWS = 0, TABLE_TIMERS = 2, TABLE_ENDS = 3 };
 static const int64_t FIRST_WATERMARK = LEAT_TIME_NONE + 1; // any watermark has passed it
 
 typedef struct join_temporal {
@@ -19,6 +22,7 @@ typedef struct join_temporal {
     leat_rows waiting;  // left, by arrival
     leat_rows versions; // right, by time
     leat_timers timers; // one a slot
+    leat_timers ends;   // one a slot, with a time to live
     int64_t watermark;
 } join_temporal;
 
@@ -87,12 +91,55 @@ static void forget_versions(join_temporal *self, uint32_t slot, int64_t watermar
     }
 }
 
+// ---- time to live
+
+static bool keeps(join_temporal *self, uint32_t slot)
+{
+    int64_t ttl = spec_of(self)->state_ttl_ms, now = self->base.context->now_ms;
+    int64_t end = leat_timers_only(&self->ends, slot);
+    if (!ttl || (end != INT64_MAX && now + ttl <= end))
+        return true;
+    leat_timers_clear_all(&self->ends, slot);
+    return leat_timers_set(&self->ends, slot, now + ttl + ttl / 2, NULL);
+}
+
+static void remove_rows(leat_rows *rows, uint32_t slot)
+{
+    for (leat_kept_row *row; (row = leat_rows_first(rows, slot));)
+        leat_rows_remove(rows, slot, row);
+}
+
+static void end_keys(join_temporal *self)
+{
+    leat_timer_due due;
+    while (leat_timers_take(&self->ends, self->base.context->now_ms, &due)) {
+        remove_rows(&self->waiting, due.slot);
+        remove_rows(&self->versions, due.slot);
+        leat_timers_clear_all(&self->timers, due.slot);
+        leat_join_may_be_empty(&self->frame, due.slot);
+    }
+}
+
+static void wake(join_temporal *self)
+{
+    int64_t end;
+    if (spec_of(self)->state_ttl_ms)
+        self->base.context->wake_at(self->base.context, leat_timers_next(&self->ends, &end) ? end : INT64_MAX);
+}
+
+// ---- alarms
+
 static leat_code fire(join_temporal *self, uint32_t slot, int64_t watermark, leat_error *out_error)
 {
     int64_t least = emit_due(self, slot, watermark);
     forget_versions(self, slot, watermark);
     leat_join_may_be_empty(&self->frame, slot);
-    if (least == LEAT_TIME_MAX || leat_timers_set(&self->timers, slot, least, NULL))
+    bool more = least != LEAT_TIME_MAX, kept = true;
+    if (more || leat_rows_any(&self->versions, slot))
+        kept = keeps(self, slot);
+    else
+        leat_timers_clear_all(&self->ends, slot);
+    if (kept && (!more || leat_timers_set(&self->timers, slot, least, NULL)))
         return LEAT_OK;
     return leat_join_no_budget(&self->frame, out_error);
 }
@@ -158,7 +205,7 @@ static leat_code hold_row(join_temporal *self, unsigned side, uint32_t slot, lea
     if (!time_of(self, side, &time))
         return LEAT_OK;
     leat_kept_row *row = keep(self, side, slot, time, kind, cause);
-    if (!row || !set_earliest(self, slot, time))
+    if (!row || !set_earliest(self, slot, time) || !keeps(self, slot))
         return leat_join_no_budget(&self->frame, out_error);
     if (side == LEAT_RIGHT)
         replace_version(self, slot, row);
@@ -180,7 +227,18 @@ static leat_code set_version(join_temporal *self, uint32_t slot, leat_row_kind k
     leat_kept_row *before = leat_rows_first(&self->versions, slot);
     if (before)
         leat_rows_remove(&self->versions, slot, before);
-    if (!accumulates((uint8_t)kind) || keep(self, LEAT_RIGHT, slot, 0, kind, cause))
+    if (!accumulates((uint8_t)kind))
+        leat_timers_clear_all(&self->ends, slot);
+    else if (!keep(self, LEAT_RIGHT, slot, 0, kind, cause) || !keeps(self, slot))
+        return leat_join_no_budget(&self->frame, out_error);
+    return LEAT_OK;
+}
+
+static leat_code probe(join_temporal *self, uint32_t slot, leat_row_kind kind, uint64_t cause, leat_error *out_error)
+{
+    const leat_kept_row *version = leat_rows_first(&self->versions, slot);
+    join_with(self, version, kind, self->frame.event_ms[LEAT_LEFT], cause);
+    if (!version || keeps(self, slot))
         return LEAT_OK;
     return leat_join_no_budget(&self->frame, out_error);
 }
@@ -203,8 +261,7 @@ static leat_code on_row(join_temporal *self, unsigned side, uint32_t i, leat_err
         return set_version(self, slot, kind, cause, out_error);
     if (spec_of(self)->waits && self->watermark == LEAT_TIME_NONE)
         return hold_until_read(self, slot, kind, cause, out_error);
-    join_with(self, leat_rows_first(&self->versions, slot), kind, self->frame.event_ms[LEAT_LEFT], cause);
-    return LEAT_OK;
+    return probe(self, slot, kind, cause, out_error);
 }
 
 // ---- elements
@@ -215,24 +272,37 @@ static leat_code check_removals(const join_temporal *self, leat_error *out_error
     return failed ? leat_error_set(out_error, LEAT_E_LIMIT, "no memory to note the rows that left a join") : LEAT_OK;
 }
 
+static leat_code end_element(join_temporal *self, leat_code code, leat_error *out_error)
+{
+    leat_join_end(&self->frame);
+    wake(self);
+    return code == LEAT_OK ? check_removals(self, out_error) : code;
+}
+
 static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
 {
     join_temporal *self = (join_temporal *)base;
+    end_keys(self);
     leat_code code = batch->selected ? leat_join_begin(&self->frame, input, batch, out_error) : LEAT_OK;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++)
         code = on_row(self, input, i, out_error);
     if (code == LEAT_OK)
         code = advance(self, batch->watermark_after, out_error);
-    leat_join_end(&self->frame);
-    return code == LEAT_OK ? check_removals(self, out_error) : code;
+    return end_element(self, code, out_error);
 }
 
 static leat_code on_watermark(leat_operator *base, int64_t watermark, leat_error *out_error)
 {
     join_temporal *self = (join_temporal *)base;
-    leat_code code = advance(self, watermark, out_error);
-    leat_join_end(&self->frame);
-    return code == LEAT_OK ? check_removals(self, out_error) : code;
+    end_keys(self);
+    return end_element(self, advance(self, watermark, out_error), out_error);
+}
+
+static leat_code on_time(leat_operator *base, leat_error *out_error)
+{
+    join_temporal *self = (join_temporal *)base;
+    end_keys(self);
+    return end_element(self, LEAT_OK, out_error);
 }
 
 // ---- state
@@ -243,6 +313,7 @@ static void snapshot_state(leat_operator *base, leat_snapshot *snapshot)
     leat_rows_snapshot(&self->waiting, snapshot, TABLE_ROWS);
     leat_rows_snapshot(&self->versions, snapshot, TABLE_ROWS + 1);
     leat_timers_snapshot(&self->timers, snapshot, TABLE_TIMERS, &self->frame.encoded);
+    leat_timers_snapshot(&self->ends, snapshot, TABLE_ENDS, &self->frame.encoded);
     leat_join_stored(&self->frame, snapshot);
 }
 
@@ -255,10 +326,11 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
     if (table < TABLE_TIMERS)
         return leat_join_restore_row(&self->frame, table == TABLE_ROWS ? &self->waiting : &self->versions, key, value,
                                      out_error);
-    if (table > TABLE_TIMERS)
+    if (table > TABLE_ENDS)
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a temporal join has no table %u", table);
     leat_code code = leat_keys_slot(self->frame.keys, key, &slot, out_error);
-    return code == LEAT_OK ? leat_timers_restore(&self->timers, slot, value, out_error) : code;
+    leat_timers *timers = table == TABLE_TIMERS ? &self->timers : &self->ends;
+    return code == LEAT_OK ? leat_timers_restore(timers, slot, value, out_error) : code;
 }
 
 static leat_code ready(leat_operator *base, bool restored, leat_error *out_error)
@@ -271,6 +343,7 @@ static leat_code ready(leat_operator *base, bool restored, leat_error *out_error
         return LEAT_OK;
     self->watermark = self->frame.watermark_ms = base->context->watermark_ms;
     self->frame.results.watermark = self->frame.results.watermark_sent = self->watermark;
+    wake(self);
     return LEAT_OK;
 }
 
@@ -280,9 +353,10 @@ static bool release(void *owner, uint32_t slot, bool *out_waiting)
 {
     join_temporal *self = owner;
     if (leat_rows_any(&self->waiting, slot) || leat_rows_any(&self->versions, slot) ||
-        leat_timers_any(&self->timers, slot))
+        leat_timers_any(&self->timers, slot) || leat_timers_any(&self->ends, slot))
         return false;
-    *out_waiting = !leat_timers_release(&self->timers, slot);
+    bool alarm = leat_timers_release(&self->timers, slot), end = leat_timers_release(&self->ends, slot);
+    *out_waiting = !alarm || !end;
     return !*out_waiting;
 }
 
@@ -291,6 +365,7 @@ static void release_state(join_temporal *self)
     leat_rows_fini(&self->waiting);
     leat_rows_fini(&self->versions);
     leat_timers_fini(&self->timers);
+    leat_timers_fini(&self->ends);
     leat_join_close(&self->frame);
 }
 
@@ -308,7 +383,8 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     self->watermark = LEAT_TIME_NONE;
     if (leat_rows_init(&self->waiting, context->budget, context->env, self->frame.keys, false) &&
         leat_rows_init(&self->versions, context->budget, context->env, self->frame.keys, true) &&
-        leat_timers_init(&self->timers, context->budget, self->frame.keys))
+        leat_timers_init(&self->timers, context->budget, self->frame.keys) &&
+        leat_timers_init(&self->ends, context->budget, self->frame.keys))
         return LEAT_OK;
     code = leat_join_no_budget(&self->frame, out_error);
     release_state(self);
@@ -321,7 +397,8 @@ static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *ou
 {
     const join_temporal *self = (join_temporal *)base;
     *out_state_bytes = leat_keys_memory(self->frame.keys) + leat_rows_memory(&self->waiting) +
-                       leat_rows_memory(&self->versions) + leat_timers_memory(&self->timers);
+                       leat_rows_memory(&self->versions) + leat_timers_memory(&self->timers) +
+                       leat_timers_memory(&self->ends);
     *out_keys = leat_keys_count(self->frame.keys);
 }
 
@@ -331,6 +408,7 @@ const leat_operator_ops leat_operator_join_temporal_ops = {
     .open = open_operator,
     .on_batch = on_batch,
     .on_watermark = on_watermark,
+    .on_time = on_time,
     .snapshot = snapshot_state,
     .restore = restore,
     .ready = ready,

@@ -1,5 +1,5 @@
 // Joins in FROM: both sides, the names of their columns, ON, USING and NATURAL, and what the conditions around the join add to it.
-#include "config/sql/planner_join.h"
+#include "config/sql/planner_correlation.h"
 #include "operators/base/calendar.h"
 #include "operators/base/suggest.h"
 
@@ -316,7 +316,9 @@ static bool plan_side(join_source *it, unsigned side)
     bool versions = side && table->kind == LEAT_SQL_TABLE_NAME && table->table.system_time;
     bool planned = versions ? plan_from_versions(it->rule, it->names, table, source)
                             : plan_from_where(it->rule, it->names, table, hints_below(it, side), source);
-    if (!planned || !plan_materialize(it->rule, &source->relation, &rows))
+    if (!planned ||
+        plan_refuse_clock(it->rule, &source->relation, "a join of their rows is not in leat, nor in Flink") ||
+        !plan_materialize(it->rule, &source->relation, &rows))
         return false;
     source->relation = rows;
     return true;
@@ -356,6 +358,8 @@ bool plan_join_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref 
     *it = (join_source){.rule = rule, .names = names, .table = table, .hints = hints, .merged = table->join.using};
     if (table->join.right->kind == LEAT_SQL_TABLE_UNNEST)
         return plan_side(it, 0) && plan_unnest(rule, &it->sides[0], table, out);
+    if (table->join.right->lateral && table->join.right->kind == LEAT_SQL_TABLE_QUERY)
+        return plan_side(it, 0) && plan_lateral(rule, names, &it->sides[0], table, out);
     bool left = plan_side(it, 0), right = plan_side(it, 1);
     if (!left || !right || !fits(it))
         return false;

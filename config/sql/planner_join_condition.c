@@ -312,6 +312,17 @@ static bool equates(const plan_join *join, const leat_expr *expr, int32_t left, 
     return (a == (uint32_t)left && b == c) || (b == (uint32_t)left && a == c);
 }
 
+// As Flink: windows of one kind, sizes and offset, over times of one type. Of others no two need have the same bounds.
+static bool windows_differ(const plan_join *join)
+{
+    const plan_windows *left = join->sides[0].windows, *right = join->sides[1].windows;
+    if (!left || !right)
+        return false;
+    const leat_window *a = &left->window, *b = &right->window;
+    return a->kind != b->kind || a->size_ms != b->size_ms || a->slide_ms != b->slide_ms ||
+           a->offset_ms != b->offset_ms || a->gap_ms != b->gap_ms || left->time != right->time;
+}
+
 bool plan_join_of_windows(const plan_join *join)
 {
     const relation *left = &join->sides[0], *right = &join->sides[1];
@@ -320,7 +331,14 @@ bool plan_join_of_windows(const plan_join *join)
         start |= equates(join, join->conditions[i], left->window_start, right->window_start);
         end |= equates(join, join->conditions[i], left->window_end, right->window_end);
     }
-    return start && end;
+    return start && end && !windows_differ(join);
+}
+
+static const char *differing_windows(const plan_join *join)
+{
+    const plan_windows *left = join->sides[0].windows, *right = join->sides[1].windows;
+    return leat_arena_format(join->rule->arena, "a window join needs the same windows on both sides, found %s and %s",
+                             left->label, right->label);
 }
 
 const char *plan_join_missing(plan_join *join)
@@ -329,9 +347,11 @@ const char *plan_join_missing(plan_join *join)
     for (uint32_t i = 0; i < join->condition_count; i++) {
         time_bound bound = bound_of(join, join->conditions[i]);
         if (equates(join, join->conditions[i], left->window_start, right->window_start))
-            return "a window join also equates window_end of both sides";
+            return windows_differ(join) ? differing_windows(join)
+                                        : "a window join also equates window_end of both sides";
         if (equates(join, join->conditions[i], left->window_end, right->window_end))
-            return "a window join also equates window_start of both sides";
+            return windows_differ(join) ? differing_windows(join)
+                                        : "a window join also equates window_start of both sides";
         if (bound.kind == BOUND_LOWER)
             return "the left time has a lower bound here and no upper one; an interval join needs both, as in BETWEEN";
         if (bound.kind == BOUND_UPPER)

@@ -370,6 +370,7 @@ bool plan_join_make_temporal(plan_join *join, const leat_sql_expr *system_time, 
     spec->time_columns[1] = join->sides[1].schema->rowtime;
     spec->processing_time = processing_time;
     spec->waits = waits;
+    spec->state_ttl_ms = join->sides[1].waits ? 0 : join->rule->request->state_ttl_ms; // a table keeps what it holds
     join_node made = {.operator_name = "join_temporal",
                       .spec = spec,
                       .sides = &spec->sides,

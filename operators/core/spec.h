@@ -66,6 +66,7 @@ typedef enum leat_trigger_kind {
     LEAT_TRIGGER_COUNT,                 // every `trigger_count` rows
     LEAT_TRIGGER_CONTINUOUS_EVENT_TIME, // every `trigger_interval_ms`, and at the end
     LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME,
+    LEAT_TRIGGER_DELTA, // for a row whose `trigger_delta` against the row that fired last is above `trigger_threshold`
 } leat_trigger_kind;
 
 typedef enum leat_evictor_kind {
@@ -92,7 +93,7 @@ typedef struct leat_window_stream_spec {
     int64_t count_size, count_slide;
     leat_trigger_kind trigger;
     int64_t trigger_count, trigger_interval_ms;
-    bool trigger_at_end; // by event time, beside COUNT and CONTINUOUS_PROCESSING_TIME
+    bool trigger_at_end; // by event time, beside COUNT, DELTA and CONTINUOUS_PROCESSING_TIME
     bool purging;        // what has fired is forgotten
     leat_evictor_kind evictor;
     bool evict_after; // the function's call; else before
@@ -101,6 +102,10 @@ typedef struct leat_window_stream_spec {
     double evictor_threshold;
     uint32_t row_column_count; // columns that rows are kept with, when there is an evictor
     const uint32_t *row_columns;
+    const struct leat_program *trigger_delta; // DOUBLE; input 0: the row, input 1: the row that fired last, or the first
+    double trigger_threshold;
+    uint32_t trigger_column_count; // columns that trigger_delta reads of either
+    const uint32_t *trigger_columns;
     bool updates; // a changelog: -U and +U when a window that has fired changes
 } leat_window_stream_spec;
 
@@ -285,10 +290,12 @@ typedef enum leat_match_contiguity {
 
 typedef struct leat_match_stage {
     leat_slice name;
-    leat_match_contiguity contiguity, inner; // inner: between the rows of a loop: NEXT, FOLLOWED or ANY
-    bool repeated;                           // from..to rows; else one
+    leat_match_contiguity contiguity, inner; // inner: between the rounds of a loop: NEXT, FOLLOWED or ANY
+    bool repeated;                           // from..to rounds; else one
     uint32_t from, to;                       // from >= 1; to UINT32_MAX: without end
     bool optional, greedy;
+    uint32_t span;     // > 0: a group of the next `span` stages, those of groups in it counted; it takes no rows itself
+    int64_t within_ms; // since the row before, of a loop between its rows, as far as Flink looks at it; 0: none
     int32_t where, until; // conditions, -1: none
 } leat_match_stage;
 
@@ -331,7 +338,8 @@ typedef struct leat_match_measure {
     const struct leat_program *program; // input 1 only
     uint32_t value_count;
     const uint32_t *values;
-    int32_t key; // >= 0: a key column instead
+    int32_t key;   // >= 0: a key column instead
+    bool is_value; // values[0] as it is: the program does nothing more
 } leat_match_measure;
 
 enum { LEAT_MATCH_STAGES = 64, LEAT_MATCH_STATES = 8192 };
@@ -391,6 +399,7 @@ typedef struct leat_join_interval_spec {
     bool processing_time;    // both times are the clock when the row arrives
     bool
         streams; // DataStream: late rows leave, the result has the later of both times, the watermark is passed on as it is
+    const bool *unread[2]; // per column: nobody reads it in the result, where it is NULL; NULL: all are read
 } leat_join_interval_spec;
 
 // join_window: rows of one window, which is the last key; emitted when the window closes, which is when their event time has passed.
@@ -404,6 +413,7 @@ typedef struct leat_join_temporal_spec {
     int32_t time_columns[2];
     bool processing_time; // the version that is there when the left row comes
     bool waits;           // processing time: left rows wait for the first watermark, which says that the table was read
+    int64_t state_ttl_ms; // 0: none. A key that is idle for so long, and half as long at most, is forgotten
 } leat_join_temporal_spec;
 
 // table: readings of a whole table as differences by key. The first `compared` columns tell whether a row has changed.

@@ -69,6 +69,8 @@ LEAT_MUST_CHECK leat_code leat_expr_coerce(leat_expr_scope *scope, leat_expr *va
                                            leat_expr **out_expr, leat_error *out_error);
 // The type that two branches (CASE, COALESCE, UNION) meet in. False when there is none.
 bool leat_type_common(leat_type a, leat_type b, leat_type *out_type);
+// The same for operators, CASE and UNION, where of FLOAT and DOUBLE, and of both timestamps, the first one counts.
+bool leat_type_operated(leat_type a, leat_type b, leat_type *out_type);
 // Folds a tree without columns and clocks to a literal; others are left. A fold that fails (1/0) is left for the row to fail.
 leat_expr *leat_expr_fold(leat_expr_scope *scope, leat_expr *expr);
 bool leat_expr_is_constant(const leat_expr *expr);
@@ -76,6 +78,7 @@ bool leat_expr_equal(const leat_expr *a, const leat_expr *b);
 bool leat_expr_is_deterministic(const leat_expr *expr); // PROCTIME, RAND, UUID are not
 // Whether a text is JSON by its making (JSON_OBJECT, JSON_ARRAY, JSON): JSON functions put it in as it is.
 bool leat_expr_is_json(const leat_expr *expr);
+const char *leat_expr_called(const leat_expr *expr); // name of the function or operator of a CALL, "" of others
 // Marks in out_used (per input, per column) what the tree reads.
 void leat_expr_columns(const leat_expr *expr, uint32_t input, bool *out_used);
 // SQL-like text for explain, e.g. "(temperature > 75.0)"; schemas per input give the names.

@@ -60,6 +60,8 @@ bool leat_expr_equal(const leat_expr *a, const leat_expr *b)
     return true;
 }
 
+const char *leat_expr_called(const leat_expr *expr) { return expr->kind == LEAT_EXPR_CALL ? expr->function->name : ""; }
+
 void leat_expr_columns(const leat_expr *expr, uint32_t input, bool *out_used)
 {
     if (expr->kind == LEAT_EXPR_COLUMN && expr->input == input)
@@ -108,7 +110,7 @@ leat_expr *leat_expr_fold(leat_expr_scope *scope, leat_expr *expr)
 {
     if (expr->kind == LEAT_EXPR_LITERAL || expr->type.kind == LEAT_KIND_NULL)
         return expr;
-    if (leat_expr_is_constant(expr)) {
+    if (leat_expr_is_constant(expr) && !leat_expr_is_json(expr)) { // a text would be put into quotes
         leat_expr *folded = folded_constant(scope, expr);
         return folded ? folded : expr;
     }

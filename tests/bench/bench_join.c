@@ -140,7 +140,7 @@ static const void *make_spec(engine *e)
                                                 .column_counts = {3, 3}},
                                       .lower_ms = -REACH_MS,
                                       .upper_ms = REACH_MS,
-                                      .time_columns = {-1, -1}};
+                                      .time_columns = {2, 2}};
     return spec;
 }
 

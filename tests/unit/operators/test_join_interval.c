@@ -1,4 +1,6 @@
 // Joins over an interval of time.
+#include <stdio.h>
+
 #include "tests/unit/operators/joins.h"
 
 extern const leat_operator_ops leat_operator_join_interval_ops;
@@ -216,6 +218,22 @@ static void streams(harness *h, void *argument)
     harness_expect(h, "W MAX");
 }
 
+// A row that is over when it comes stays until the watermark rises.
+static void streams_at_end(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 1, "a,1,@@100");
+    harness_watermark(h, 100);
+    harness_rows(h, 0, "a,1,@@100"); // the right row went with the watermark
+    harness_rows(h, 1, "a,2,@@100 | a,3,@@100");
+    harness_rows(h, 0, "a,3,@@100");
+    harness_expect(h, "W 100 \n +I[a, 1, 100, a, 2, 100]@100 \n +I[a, 1, 100, a, 3, 100]@100 \n"
+                      "+I[a, 3, 100, a, 2, 100]@100 \n +I[a, 3, 100, a, 3, 100]@100");
+    harness_watermark(h, 101);
+    harness_rows(h, 0, "a,4,@@101");
+    harness_expect(h, "W 101");
+}
+
 static void test_streams(void **state)
 {
     (void)state;
@@ -223,6 +241,155 @@ static void test_streams(void **state)
     spec.streams = true;
     spec.time_columns[0] = spec.time_columns[1] = -1;
     run_spec(&spec, streams);
+    spec.lower_ms = -2;
+    spec.upper_ms = 0;
+    run_spec(&spec, streams_at_end);
+}
+
+// ---- what is kept of a row
+
+#define WIDE "k:STRING,name:STRING,price:DECIMAL(10,2),tags:ARRAY<STRING>,on:BOOLEAN,d:DOUBLE,ts:TIMESTAMP*"
+#define WIDE_OUTPUT                                                                                                    \
+    "k:STRING,name:STRING,price:DECIMAL(10,2),tags:ARRAY<STRING>,on:BOOLEAN,d:DOUBLE,ts:TIMESTAMP*,"                   \
+    "k2:STRING,w:BIGINT,us:TIMESTAMP"
+
+static void wide_rows(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(
+        h, 0,
+        "a,a name of many letters,1.25,[x;a tag of many letters],true,0.5,@@100 | a,short,NULL,NULL,false,NULL,@@99");
+    harness_rows(h, 0, "b,NULL,NULL,[],NULL,2.5,@@100 | NULL,another name of many letters,NULL,NULL,NULL,NULL,@@100");
+    harness_rows(h, 1, "a,1,@@101 | b,NULL,@@101");
+    harness_expect(h, "+I[a, short, NULL, NULL, false, NULL, 99, a, 1, 101]@99 \n"
+                      "+I[a, a name of many letters, 1.25, [x;a tag of many letters], true, 0.5, 100, a, 1, 101]@100 \n"
+                      "+I[b, NULL, NULL, [], NULL, 2.5, 100, b, NULL, 101]@100");
+    harness_watermark(h, 106);
+    harness_expect(
+        h, "+I[NULL, another name of many letters, NULL, NULL, NULL, NULL, 100, NULL, NULL, NULL]@100 \n W 100");
+    harness_end_of_time(h);
+    harness_expect(h, "W 9223372036854775801");
+    harness_snapshot_whole(h);
+    assert_int_equal(harness_state_entries(h), LEAT_KEY_GROUPS);
+}
+
+static void test_wide_rows(void **state)
+{
+    (void)state;
+    leat_join_interval_spec spec = {
+        .sides = joins_sides(LEAT_JOIN_LEFT, 7, 3), .lower_ms = -5, .upper_ms = 6, .time_columns = {6, 2}};
+    harness_setup setup = {
+        .ops = &leat_operator_join_interval_ops, .spec = &spec, .inputs = {WIDE, RIGHT}, .outputs = {WIDE_OUTPUT}};
+    harness_run(&setup, wide_rows, NULL);
+}
+
+static void unread_columns(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@100");
+    harness_rows(h, 1, "a,5,@@101");
+    harness_rows(h, 0, "a,2,@@102");
+    harness_expect(h, "+I[NULL, NULL, 100, a, 5, 101]@100 \n +I[NULL, NULL, 102, a, 5, 101]@102");
+}
+
+static void test_unread_columns(void **state)
+{
+    (void)state;
+    static const bool unread[] = {true, true, false};
+    leat_join_interval_spec spec = spec_of(LEAT_JOIN_INNER, -5, 6);
+    spec.unread[0] = unread;
+    run_spec(&spec, unread_columns);
+}
+
+// ---- when rows go
+
+// More rows of a key than are looked at one by one, none in order.
+static void disorder(harness *h, void *argument)
+{
+    char text[4096];
+    size_t size = 0;
+    (void)argument;
+    for (int i = 0; i < 100; i++)
+        size += (size_t)snprintf(text + size, sizeof text - size, "%sa,%d,@@%d", i ? " | " : "", i, 100 + i * 37 % 100);
+    harness_rows(h, 0, text);
+    harness_rows(h, 1, "a,1,@@150");
+    harness_expect(h,
+                   "+I[a, 85, 145, a, 1, 150]@145 \n +I[a, 58, 146, a, 1, 150]@146 \n +I[a, 31, 147, a, 1, 150]@147 \n"
+                   "+I[a, 4, 148, a, 1, 150]@148 \n +I[a, 77, 149, a, 1, 150]@149 \n +I[a, 50, 150, a, 1, 150]@150 \n"
+                   "+I[a, 23, 151, a, 1, 150]@151 \n +I[a, 96, 152, a, 1, 150]@152 \n +I[a, 69, 153, a, 1, 150]@153 \n"
+                   "+I[a, 42, 154, a, 1, 150]@154 \n +I[a, 15, 155, a, 1, 150]@155 \n +I[a, 88, 156, a, 1, 150]@156");
+}
+
+// An alarm of any key tells how far rows have expired, and what is older than that meets nobody.
+static void alarms_of_others(harness *h, void *argument)
+{
+    harness_watermark(h, 88);
+    harness_rows(h, 0, "a,1,@@100 | a,2,@@89");
+    if (*(bool *)argument)
+        harness_rows(h, 0, "b,1,@@90");
+    harness_watermark(h, 96);
+    harness_rows(h, 1, "a,9,@@84");
+    harness_expect(h, *(bool *)argument ? "W 82 \n W 90" : "W 82 \n W 90 \n +I[a, 2, 89, a, 9, 84]@89");
+    harness_rows(h, 1, "a,10,@@85"); // this one may; and so it tells the same to the next
+    harness_rows(h, 1, "a,11,@@84");
+    harness_expect(h, *(bool *)argument ? "+I[a, 2, 89, a, 10, 85]@89" : "");
+}
+
+// Flink takes the time 0 of the row that is to have the next alarm for none, and forgets what it has.
+static void times_up_to_zero(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@-3 | a,2,@@0 | a,3,@@2 | b,4,@@-3 | b,5,@@-2 | b,6,@@2 | c,7,@@2");
+    harness_watermark(h, 3);
+    harness_expect_any_order(h, "+I[a, 1, -3, NULL, NULL, NULL]@-3 \n +I[b, 4, -3, NULL, NULL, NULL]@-3 \n W -3");
+    harness_rows(h, 1, "a,8,@@2 | b,8,@@-2 | c,8,@@2");
+    harness_expect(h, "+I[b, 5, -2, b, 8, -2]@-2 \n +I[b, 6, 2, b, 8, -2]@2 \n +I[c, 7, 2, c, 8, 2]@2");
+    harness_end_of_time(h);
+    harness_expect(h, "W 9223372036854775801");
+}
+
+static void times_up_to_zero_inner(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@-3 | a,2,@@0 | a,3,@@2 | b,4,@@-3 | b,5,@@-2 | b,6,@@2 | c,7,@@2");
+    harness_watermark(h, 3);
+    harness_rows(h, 1, "a,8,@@2 | b,8,@@-2 | c,8,@@2");
+    harness_expect(h, "W -3 \n +I[b, 5, -2, b, 8, -2]@-2 \n +I[b, 6, 2, b, 8, -2]@2 \n +I[c, 7, 2, c, 8, 2]@2");
+}
+
+static void test_disorder(void **state)
+{
+    (void)state;
+    bool others[] = {false, true};
+    run(LEAT_JOIN_INNER, -5, 6, disorder);
+    for (unsigned i = 0; i < 2; i++) {
+        leat_join_interval_spec spec = spec_of(LEAT_JOIN_INNER, -5, 6);
+        harness_setup setup = {
+            .ops = &leat_operator_join_interval_ops, .spec = &spec, .inputs = {LEFT, RIGHT}, .outputs = {OUTPUT}};
+        harness_run(&setup, alarms_of_others, &others[i]);
+    }
+    run(LEAT_JOIN_LEFT, -5, 6, times_up_to_zero);
+    run(LEAT_JOIN_INNER, -5, 6, times_up_to_zero_inner);
+}
+
+// Keys that do not come again are given back with their memory.
+static void test_sweeps(void **state)
+{
+    (void)state;
+    leat_join_interval_spec spec = spec_of(LEAT_JOIN_INNER, -5, 6);
+    harness_setup setup = {.ops = &leat_operator_join_interval_ops,
+                           .spec = &spec,
+                           .inputs = {LEFT, RIGHT},
+                           .outputs = {OUTPUT},
+                           .budget = 400000};
+    harness *h = harness_create(&setup, HARNESS_SINGLE);
+    for (int i = 0; i < 20000; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "key %d,%d,@@%d", i, i, 1000 + i);
+        harness_rows(h, i % 2, text);
+        harness_watermark(h, 1000 + i);
+    }
+    harness_destroy(h);
 }
 
 static void test_budget(void **state)
@@ -246,8 +413,10 @@ static void test_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inner),           cmocka_unit_test(test_outer),   cmocka_unit_test(test_condition),
-        cmocka_unit_test(test_processing_time), cmocka_unit_test(test_streams), cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_inner),           cmocka_unit_test(test_outer),    cmocka_unit_test(test_condition),
+        cmocka_unit_test(test_processing_time), cmocka_unit_test(test_streams),  cmocka_unit_test(test_wide_rows),
+        cmocka_unit_test(test_unread_columns),  cmocka_unit_test(test_disorder), cmocka_unit_test(test_sweeps),
+        cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,78 @@ static void by_clock_once_read(harness *h, void *argument)
     assert_int_equal(harness_state_entries(h), 1);
 }
 
+// ---- time to live of 100
+
+static void run_idle(bool processing_time, harness_scenario scenario)
+{
+    leat_join_temporal_spec spec = {.sides = joins_sides(LEAT_JOIN_LEFT, 3, 3),
+                                    .time_columns = {2, 2},
+                                    .processing_time = processing_time,
+                                    .state_ttl_ms = 100};
+    harness_setup setup = {.ops = &leat_operator_join_temporal_ops,
+                           .spec = &spec,
+                           .inputs = {LEFT, RIGHT},
+                           .outputs = {OUTPUT},
+                           .start_ms = 1000};
+    harness_run(&setup, scenario, NULL);
+}
+
+// The end lies 150 ahead, and moves when it is less than 100 away.
+static void idle_by_clock(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 1, "a,1,@@1 | b,1,@@1 | c,1,@@1");
+    harness_time(h, 1050);
+    harness_rows(h, 0, "a,2,@@2"); // 1150 is far enough
+    harness_time(h, 1051);
+    harness_rows(h, 0, "b,2,@@2");              // to 1201
+    harness_rows(h, 1, "-D c,1,@@1 | d,1,@@1"); // c has no end any more
+    harness_time(h, 1100);
+    harness_rows(h, 1, "+U c,2,@@1");
+    harness_expect(h, "+I[a, 2, 2, a, 1, 1]@2 \n +I[b, 2, 2, b, 1, 1]@2");
+    harness_time(h, 1150);
+    harness_rows(h, 0, "a,3,@@3 | c,3,@@3");
+    harness_expect(h, "+I[a, 3, 3, NULL, NULL, NULL]@3 \n +I[c, 3, 3, c, 2, 1]@3");
+    harness_time(h, 1200);
+    harness_rows(h, 0, "b,4,@@4"); // to 1350
+    harness_time(h, 1349);
+    harness_rows(h, 0, "b,5,@@5 | d,5,@@5");
+    harness_expect(h, "+I[b, 4, 4, b, 1, 1]@4 \n +I[b, 5, 5, b, 1, 1]@5 \n +I[d, 5, 5, NULL, NULL, NULL]@5");
+    harness_time(h, 1500);
+    harness_snapshot_whole(h);
+    assert_int_equal(harness_state_entries(h), 0);
+}
+
+static void idle_rows_that_wait(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 1, "a,1,@@1 | b,1,@@1");
+    harness_rows(h, 0, "a,2,@@10 | b,2,@@10");
+    harness_time(h, 1100);
+    harness_rows(h, 0, "b,3,@@20"); // to 1250
+    harness_time(h, 1150);          // a is forgotten, with the row that waits
+    harness_watermark(h, 10);
+    harness_expect(h, "+I[b, 2, 10, b, 1, 1]@10 \n W 10");
+    harness_time(h, 1240);
+    harness_watermark(h, 20); // the version that is left over moves the end to 1390
+    harness_rows(h, 0, "a,4,@@30");
+    harness_time(h, 1260);
+    harness_rows(h, 0, "b,4,@@30");
+    harness_watermark(h, 30);
+    harness_expect_any_order(h, "+I[b, 3, 20, b, 1, 1]@20 \n W 20 \n +I[a, 4, 30, NULL, NULL, NULL]@30 \n"
+                                "+I[b, 4, 30, b, 1, 1]@30 \n W 30");
+    harness_time(h, 1410);
+    harness_snapshot_whole(h);
+    assert_int_equal(harness_state_entries(h), 0);
+}
+
+static void test_time_to_live(void **state)
+{
+    (void)state;
+    run_idle(true, idle_by_clock);
+    run_idle(false, idle_rows_that_wait);
+}
+
 static void test_event_time(void **state)
 {
     (void)state;
@@ -105,6 +177,7 @@ static void test_processing_time(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_event_time), cmocka_unit_test(test_processing_time)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_event_time), cmocka_unit_test(test_processing_time),
+                                       cmocka_unit_test(test_time_to_live)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
