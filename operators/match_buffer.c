@@ -232,7 +232,7 @@ void pattern_work_fini(pattern_work *work)
     *work = (pattern_work){0};
 }
 
-static bool work_room(pattern_work *work, uint32_t count)
+bool pattern_work_room(pattern_work *work, uint32_t count)
 {
     if (count < work->room)
         return true;
@@ -262,7 +262,7 @@ static bool release_edges(pattern_work *work, pattern_node *node, const pattern_
             node->edges[kept++] = edge;
             continue;
         }
-        if (!work_room(work, *inout_count))
+        if (!pattern_work_room(work, *inout_count))
             return false;
         work->steps[(*inout_count)++] = (struct pattern_step){edge.target, edge.version};
     }
@@ -288,7 +288,7 @@ bool pattern_release(leat_budget *budget, pattern_buffer *buffer, pattern_work *
                      pattern_version *version)
 {
     uint32_t count = 0;
-    if (!work_room(work, count))
+    if (!pattern_work_room(work, count))
         return false;
     node->pins++;
     work->steps[count++] = (struct pattern_step){node, pattern_version_ref(version)};
@@ -313,7 +313,7 @@ uint32_t pattern_path(pattern_work *work, const pattern_node *node, const patter
     uint32_t count = 0;
     while (node) {
         const pattern_edge *edge = NULL;
-        if (!work_room(work, count))
+        if (!pattern_work_room(work, count))
             return UINT32_MAX;
         work->steps[count++].node = (pattern_node *)node;
         for (uint32_t i = 0; i < node->edge_count; i++)

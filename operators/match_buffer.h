@@ -92,6 +92,7 @@ typedef struct pattern_work {
     uint32_t room;
 } pattern_work;
 void pattern_work_fini(pattern_work *work);
+LEAT_MUST_CHECK bool pattern_work_room(pattern_work *work, uint32_t count); // for one step more than `count`
 LEAT_MUST_CHECK bool pattern_release(leat_budget *budget, pattern_buffer *buffer, pattern_work *work,
                                      pattern_node *node, pattern_version *version);
 void pattern_unpin(leat_budget *budget, pattern_buffer *buffer, pattern_node *node);

@@ -4,96 +4,19 @@
 
 #include "operators/core/batch.h"
 
-// ---- heaps of runs
-
-static int compare(const pattern_run *a, const pattern_run *b)
-{
-    if (a->first_ms != b->first_ms)
-        return a->first_ms < b->first_ms ? -1 : 1;
-    return a->first_id < b->first_id ? -1 : a->first_id > b->first_id;
-}
-
-static bool queue_room(leat_budget *budget, pattern_queue *queue)
-{
-    if (queue->count < queue->room)
-        return true;
-    uint32_t room = queue->room ? queue->room * 2 : 2;
-    pattern_run *runs = leat_budget_grow(budget, queue->runs, queue->room * sizeof *runs, room * sizeof *runs);
-    if (!runs)
-        return false;
-    queue->runs = runs;
-    queue->room = room;
-    return true;
-}
-
-bool leat_pattern_push(leat_budget *budget, pattern_queue *queue, pattern_run run)
-{
-    if (!queue_room(budget, queue))
-        return false;
-    uint32_t place = queue->count++;
-    for (; place && compare(&run, &queue->runs[(place - 1) / 2]) < 0; place = (place - 1) / 2)
-        queue->runs[place] = queue->runs[(place - 1) / 2];
-    queue->runs[place] = run;
-    return true;
-}
-
-static void sift_down(pattern_queue *queue, uint32_t place, pattern_run run)
-{
-    uint32_t half = queue->count / 2;
-    while (place < half) {
-        uint32_t child = 2 * place + 1;
-        if (child + 1 < queue->count && compare(&queue->runs[child], &queue->runs[child + 1]) > 0)
-            child++;
-        if (compare(&run, &queue->runs[child]) <= 0)
-            break;
-        queue->runs[place] = queue->runs[child];
-        place = child;
-    }
-    queue->runs[place] = run;
-}
-
-static pattern_run queue_pop(pattern_queue *queue)
-{
-    pattern_run first = queue->runs[0], last = queue->runs[--queue->count];
-    if (queue->count)
-        sift_down(queue, 0, last);
-    return first;
-}
-
-static void heapify(pattern_queue *queue)
-{
-    for (uint32_t i = queue->count / 2; i--;)
-        sift_down(queue, i, queue->runs[i]);
-}
-
-static void queue_free(leat_budget *budget, pattern_queue *queue)
-{
-    leat_budget_free(budget, queue->runs, queue->room * sizeof *queue->runs);
-    *queue = (pattern_queue){0};
-}
-
-// Takes over the runs of `from`, which is left empty.
-static bool queue_move(leat_budget *budget, pattern_queue *to, pattern_queue *from)
-{
-    while (to->room < from->count) {
-        uint32_t room = to->room ? to->room * 2 : 2;
-        pattern_run *runs = leat_budget_grow(budget, to->runs, to->room * sizeof *runs, room * sizeof *runs);
-        if (!runs)
-            return false;
-        to->runs = runs;
-        to->room = room;
-    }
-    if (from->count)
-        memcpy(to->runs, from->runs, from->count * sizeof *from->runs);
-    to->count = from->count;
-    from->count = 0;
-    return true;
-}
-
 // ---- runs
+
+uint32_t leat_pattern_path(pattern_nfa *nfa, const pattern_run *run)
+{
+    return nfa->is_line ? leat_line_path(&nfa->work, run->entry) : pattern_path(&nfa->work, run->entry, run->version);
+}
 
 static void drop(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
 {
+    if (nfa->is_line) {
+        leat_line_free(&nfa->pool, run->entry);
+        return;
+    }
     if (run->entry)
         pattern_unpin(nfa->budget, &key->buffer, run->entry);
     pattern_version_unref(nfa->budget, run->version);
@@ -102,7 +25,8 @@ static void drop(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
 // The run no longer needs its rows.
 static bool release(pattern_nfa *nfa, pattern_key *key, const pattern_run *run)
 {
-    return !run->entry || pattern_release(nfa->budget, &key->buffer, &nfa->work, run->entry, run->version);
+    return nfa->is_line || !run->entry ||
+           pattern_release(nfa->budget, &key->buffer, &nfa->work, run->entry, run->version);
 }
 
 static bool give_up(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
@@ -132,25 +56,36 @@ static pattern_run start_run(const pattern_nfa *nfa, pattern_version *version)
 
 bool leat_pattern_begin_key(pattern_nfa *nfa, pattern_key *key)
 {
-    *key = (pattern_key){.last_ms = LEAT_TIME_NONE, .timer_ms = INT64_MAX};
+    *key = (pattern_key){.last_ms = LEAT_TIME_NONE, .newest_ms = LEAT_TIME_NONE, .timer_ms = INT64_MAX};
+    if (nfa->is_line)
+        return leat_line_room(&nfa->pool, &key->runs.runs, &key->runs.room) &&
+               pattern_queue_push(nfa->budget, &key->runs, start_run(nfa, NULL));
     pattern_version *version = pattern_version_new(nfa->budget, NULL, 1);
     if (!version)
         return false;
-    if (leat_pattern_push(nfa->budget, &key->runs, start_run(nfa, version)))
+    if (pattern_queue_push(nfa->budget, &key->runs, start_run(nfa, version)))
         return true;
     pattern_version_unref(nfa->budget, version);
     return false;
 }
 
+static void free_runs(pattern_nfa *nfa, const pattern_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        if (nfa->is_line)
+            leat_line_free(&nfa->pool, queue->runs[i].entry);
+        else
+            pattern_version_unref(nfa->budget, queue->runs[i].version);
+}
+
 void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key)
 {
-    for (uint32_t i = 0; i < key->runs.count; i++)
-        pattern_version_unref(nfa->budget, key->runs.runs[i].version);
-    for (uint32_t i = 0; i < key->done.count; i++)
-        pattern_version_unref(nfa->budget, key->done.runs[i].version);
+    free_runs(nfa, &key->runs);
+    free_runs(nfa, &key->done);
     pattern_buffer_clear(nfa->budget, &key->buffer);
-    queue_free(nfa->budget, &key->runs);
-    queue_free(nfa->budget, &key->done);
+    if (!nfa->is_line || !leat_line_keep_room(&nfa->pool, key->runs.runs, key->runs.room))
+        pattern_queue_free(nfa->budget, &key->runs);
+    pattern_queue_free(nfa->budget, &key->done);
     *key = (pattern_key){0};
 }
 
@@ -266,7 +201,7 @@ static bool final_behind(pattern_nfa *nfa, const pattern_state *from, const patt
 
 static bool made_add(pattern_nfa *nfa, pattern_run run, const pattern_state *state, pattern_version *version)
 {
-    if (!version || !queue_room(nfa->budget, &nfa->made)) {
+    if (!version || !pattern_queue_room(nfa->budget, &nfa->made)) {
         pattern_version_unref(nfa->budget, version);
         return false;
     }
@@ -296,24 +231,48 @@ static bool ignore(pattern_nfa *nfa, const pattern_run *run, const pattern_state
     return made_add(nfa, *run, target, version);
 }
 
+static void pass_id(const pattern_nfa *nfa, const pattern_event *event)
+{
+    if (event->time_ms == nfa->time_ms && event->id >= nfa->key->next_id)
+        nfa->key->next_id = event->id + 1;
+}
+
+static void pass_ids_of(const pattern_nfa *nfa, const pattern_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        for (const pattern_node *node = queue->runs[i].entry; node; node = node->next)
+            pass_id(nfa, node->event);
+}
+
 // Rows of a key come in order of time, except across a savepoint.
 static uint32_t event_id(pattern_nfa *nfa)
 {
     pattern_key *key = nfa->key;
-    if (key->last_ms != nfa->time_ms) {
-        key->next_id = 0;
-        for (const pattern_event *event = key->buffer.first; event; event = event->next)
-            if (event->time_ms == nfa->time_ms && event->id >= key->next_id)
-                key->next_id = event->id + 1;
-        key->last_ms = nfa->time_ms;
+    if (key->last_ms == nfa->time_ms)
+        return key->next_id++;
+    key->last_ms = nfa->time_ms;
+    key->next_id = 0;
+    if (nfa->time_ms > key->newest_ms) {
+        key->newest_ms = nfa->time_ms;
+        return key->next_id++;
+    }
+    for (const pattern_event *event = key->buffer.first; event; event = event->next)
+        pass_id(nfa, event);
+    if (nfa->is_line) {
+        pass_ids_of(nfa, &key->runs);
+        pass_ids_of(nfa, &nfa->next);
+        pass_ids_of(nfa, &nfa->complete);
+        pass_ids_of(nfa, &key->done);
     }
     return key->next_id++;
 }
 
 static pattern_event *event_of(pattern_nfa *nfa)
 {
-    if (!nfa->event)
-        nfa->event = pattern_event_new(nfa->budget, &nfa->key->buffer, nfa->types, nfa->spec->kept_count, nfa->row,
+    if (!nfa->event && nfa->is_line)
+        nfa->event = leat_line_event(&nfa->pool, nfa->types, nfa->values(nfa), nfa->time_ms, event_id(nfa), nfa->cause);
+    else if (!nfa->event)
+        nfa->event = pattern_event_new(nfa->budget, &nfa->key->buffer, nfa->types, nfa->spec->kept_count, nfa->row(nfa),
                                        nfa->time_ms, event_id(nfa), nfa->cause);
     return nfa->event;
 }
@@ -351,7 +310,7 @@ static bool take(pattern_nfa *nfa, const pattern_run *run, const pattern_way *wa
 static bool go_on_starting(pattern_nfa *nfa, const pattern_run *run)
 {
     pattern_version *version = pattern_version_raise(nfa->budget, run->version, own_raise(nfa));
-    if (!version || !queue_room(nfa->budget, &nfa->made)) {
+    if (!version || !pattern_queue_room(nfa->budget, &nfa->made)) {
         pattern_version_unref(nfa->budget, version);
         return false;
     }
@@ -375,6 +334,49 @@ static bool follow(pattern_nfa *nfa, const pattern_run *run)
     return (!is_start(run) || go_on_starting(nfa, run)) && release(nfa, nfa->key, run);
 }
 
+// ---- without branches
+
+static bool take_line(pattern_nfa *nfa, pattern_run *run, const pattern_transition *way)
+{
+    pattern_event *event = event_of(nfa);
+    pattern_run taken = *run;
+    taken.entry = event ? leat_line_take(&nfa->pool, event, (uint32_t)run->state->stage, run->entry) : NULL;
+    if (!taken.entry)
+        return false;
+    if (is_start(run)) {
+        taken.start_ms = taken.first_ms = event->time_ms;
+        taken.first_id = event->id;
+    }
+    taken.state = way->target;
+    nfa->made.runs[nfa->made.count++] = taken;
+    run->entry = NULL;
+    return true;
+}
+
+// A state takes the row, or it ignores it and stays as it is, or the run ends. Its rows go over to what is made.
+static bool follow_line(pattern_nfa *nfa, pattern_run *run)
+{
+    const pattern_state *state = run->state;
+    bool begins = is_start(run);
+    nfa->made.count = 0;
+    nfa->stamp++;
+    while (nfa->made.room < 2)
+        if (!pattern_queue_grow(nfa->budget, &nfa->made))
+            return false;
+    if (passes(nfa, state->transitions[0].test, run)) {
+        if (!take_line(nfa, run, &state->transitions[0]))
+            return false;
+    } else if (!begins && state->transition_count > 1) {
+        nfa->made.runs[nfa->made.count++] = *run;
+        run->entry = NULL;
+    }
+    if (begins)
+        nfa->made.runs[nfa->made.count++] = start_run(nfa, NULL);
+    return true;
+}
+
+// ---- all runs
+
 // Stopped: none of what was made goes on.
 static bool keep_made(pattern_nfa *nfa, bool from_start)
 {
@@ -388,11 +390,11 @@ static bool keep_made(pattern_nfa *nfa, bool from_start)
     for (uint32_t i = 0; i < count; i++) {
         pattern_run *run = &nfa->made.runs[i];
         if (run->state->kind == PATTERN_FINAL)
-            kept &= leat_pattern_push(nfa->budget, &nfa->complete, *run) || (drop(nfa, nfa->key, run), false);
+            kept &= pattern_queue_push(nfa->budget, &nfa->complete, *run) || (drop(nfa, nfa->key, run), false);
         else if (stopped)
             kept &= give_up(nfa, nfa->key, run);
         else
-            kept &= leat_pattern_push(nfa->budget, &nfa->next, *run) || (drop(nfa, nfa->key, run), false);
+            kept &= pattern_queue_push(nfa->budget, &nfa->next, *run) || (drop(nfa, nfa->key, run), false);
     }
     return kept;
 }
@@ -480,35 +482,53 @@ static bool prune(pattern_nfa *nfa, pattern_key *key, pattern_queue *queue, cons
     }
     queue->count = kept;
     if (kept < count)
-        heapify(queue);
+        pattern_queue_heapify(queue);
     return done;
 }
 
 static bool give_match(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, pattern_run *run, int64_t time_ms)
 {
-    uint32_t count = pattern_path(&nfa->work, run->entry, run->version);
+    uint32_t count = leat_pattern_path(nfa, run);
     if (count == UINT32_MAX)
         return false;
     skip_mark mark = skip_of(nfa, count);
     if (mark.failed)
         nfa->skipped(nfa);
     else if (count)
-        nfa->found(nfa, count, time_ms, NULL);
+        nfa->found(nfa, count, time_ms, run, false);
     return mark.none || (prune(nfa, key, partial, &mark) && prune(nfa, key, &key->done, &mark));
+}
+
+// A match that waits for nothing. True in *out_given when that is what there was.
+static bool give_only_match(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, int64_t time_ms,
+                            bool *out_given)
+{
+    pattern_run *run = nfa->complete.runs;
+    bool only = nfa->complete.count == 1 && !key->done.count;
+    bool waits =
+        only && nfa->spec->skip != LEAT_MATCH_NO_SKIP && partial->count && pattern_run_compare(run, partial->runs) > 0;
+    *out_given = only && !waits;
+    if (!*out_given)
+        return true;
+    nfa->complete.count = 0;
+    bool given = give_match(nfa, key, partial, run, time_ms);
+    return give_up(nfa, key, run) && given;
 }
 
 static bool give_matches(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, int64_t time_ms)
 {
-    bool given = true;
+    bool only, given = give_only_match(nfa, key, partial, time_ms, &only);
+    if (only)
+        return given;
     for (uint32_t i = 0; i < nfa->complete.count; i++)
-        given &= leat_pattern_push(nfa->budget, &key->done, nfa->complete.runs[i]) ||
+        given &= pattern_queue_push(nfa->budget, &key->done, nfa->complete.runs[i]) ||
                  (drop(nfa, key, &nfa->complete.runs[i]), false);
     nfa->complete.count = 0;
     while (given && key->done.count) {
         bool earlier = nfa->spec->skip != LEAT_MATCH_NO_SKIP && partial->count;
-        if (earlier && compare(&key->done.runs[0], &partial->runs[0]) > 0)
+        if (earlier && pattern_run_compare(&key->done.runs[0], &partial->runs[0]) > 0)
             break;
-        pattern_run run = queue_pop(&key->done);
+        pattern_run run = pattern_queue_pop(&key->done);
         given = give_match(nfa, key, partial, &run, time_ms);
         given &= give_up(nfa, key, &run);
     }
@@ -523,7 +543,7 @@ static bool follow_all(pattern_nfa *nfa, pattern_key *key)
     for (uint32_t i = 0; i < key->runs.count; i++) {
         pattern_run *run = &key->runs.runs[i];
         bool from_start = is_start(run);
-        if (followed && follow(nfa, run))
+        if (followed && (nfa->is_line ? follow_line(nfa, run) : follow(nfa, run)))
             followed = keep_made(nfa, from_start);
         else
             followed = false;
@@ -540,7 +560,8 @@ static bool follow_all(pattern_nfa *nfa, pattern_key *key)
 static bool renew_versions(pattern_nfa *nfa, pattern_key *key)
 {
     pattern_run *start = key->runs.runs;
-    if (!leat_pattern_is_idle(key) || !key->runs.count || (start->version->first == 1 && start->version->length == 1))
+    if (nfa->is_line || !leat_pattern_is_idle(key) || !key->runs.count ||
+        (start->version->first == 1 && start->version->length == 1))
         return true;
     pattern_version *version = pattern_version_new(nfa->budget, NULL, 1);
     if (!version)
@@ -550,24 +571,25 @@ static bool renew_versions(pattern_nfa *nfa, pattern_key *key)
     return true;
 }
 
-bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, leat_slice row, int64_t time_ms, uint64_t cause)
+bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, int64_t time_ms, uint64_t cause)
 {
     if (!renew_versions(nfa, key))
         return false;
     nfa->key = key;
-    nfa->row = row;
     nfa->time_ms = time_ms;
     nfa->cause = cause;
     nfa->event = NULL;
     nfa->row_stamp = ++nfa->stamp;
     bool done = follow_all(nfa, key) && give_matches(nfa, key, &nfa->next, time_ms);
     if (done)
-        done = queue_move(nfa->budget, &key->runs, &nfa->next);
+        done = pattern_queue_move(nfa->budget, &key->runs, &nfa->next);
     if (!done) {
         drop_all(nfa, key, &nfa->next);
         drop_all(nfa, key, &nfa->complete);
     }
-    if (nfa->event)
+    if (nfa->event && nfa->is_line)
+        leat_line_unhold(&nfa->pool, nfa->event);
+    else if (nfa->event)
         pattern_event_release(nfa->budget, &key->buffer, nfa->event);
     return done;
 }
@@ -582,19 +604,53 @@ bool leat_pattern_begins(pattern_nfa *nfa, bool *out_begins)
     return decided;
 }
 
-static bool timed_out(const pattern_nfa *nfa, const pattern_run *run, int64_t time_ms)
+uint64_t leat_pattern_begin_mask(const pattern_nfa *nfa)
 {
-    return !is_start(run) && (int64_t)((uint64_t)time_ms - (uint64_t)run->start_ms) >= nfa->spec->within_ms;
+    const pattern_state *start = nfa->graph.start;
+    uint64_t mask = 0;
+    for (uint32_t i = 0; i < start->transition_count; i++) {
+        const pattern_transition *way = &start->transitions[i];
+        const pattern_test *test = way->test;
+        if (way->action == PATTERN_IGNORE)
+            continue; // a match that has not begun ignores nothing
+        if (way->action == PATTERN_PROCEED || test->kind != PATTERN_CONDITION ||
+            !nfa->spec->conditions[test->condition].simple)
+            return 0;
+        mask |= 1ull << test->condition;
+    }
+    return mask;
 }
 
-static bool time_out(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
+static bool lasts(int64_t since_ms, int64_t time_ms, int64_t within_ms)
+{
+    return within_ms > 0 && (int64_t)((uint64_t)time_ms - (uint64_t)since_ms) >= within_ms;
+}
+
+static bool out_of_step(const pattern_run *run, int64_t time_ms)
+{
+    return run->state->within_ms && lasts(run->entry->event->time_ms, time_ms, run->state->within_ms);
+}
+
+static bool timed_out(const pattern_nfa *nfa, const pattern_run *run, int64_t time_ms)
+{
+    return !is_start(run) && (lasts(run->start_ms, time_ms, nfa->spec->within_ms) || out_of_step(run, time_ms));
+}
+
+static int64_t timeout_of(const pattern_nfa *nfa, const pattern_run *run, int64_t time_ms)
+{
+    bool step = out_of_step(run, time_ms);
+    int64_t since_ms = step ? run->entry->event->time_ms : run->start_ms;
+    return (int64_t)((uint64_t)since_ms + (uint64_t)(step ? run->state->within_ms : nfa->spec->within_ms));
+}
+
+static bool time_out(pattern_nfa *nfa, pattern_key *key, pattern_run *run, int64_t time_ms)
 {
     bool told = true;
     if (nfa->spec->timeout_output) {
-        uint32_t count = pattern_path(&nfa->work, run->entry, run->version);
+        uint32_t count = leat_pattern_path(nfa, run);
         told = count != UINT32_MAX;
         if (told)
-            nfa->found(nfa, count, (int64_t)((uint64_t)run->start_ms + (uint64_t)nfa->spec->within_ms), run);
+            nfa->found(nfa, count, timeout_of(nfa, run, time_ms), run, true);
     }
     return give_up(nfa, key, run) && told;
 }
@@ -602,7 +658,7 @@ static bool time_out(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
 bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
 {
     bool done = true, any = false;
-    if (nfa->spec->within_ms <= 0)
+    if (nfa->spec->within_ms <= 0 && !nfa->graph.has_within)
         return true;
     for (uint32_t i = 0; i < key->runs.count && !any; i++)
         any = timed_out(nfa, &key->runs.runs[i], time_ms);
@@ -612,13 +668,14 @@ bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
         pattern_run *run = &key->runs.runs[i];
         bool late = timed_out(nfa, run, time_ms);
         if (late && run->state->kind != PATTERN_PENDING)
-            done &= time_out(nfa, key, run);
+            done &= time_out(nfa, key, run, time_ms);
         else
-            done &= leat_pattern_push(nfa->budget, late ? &nfa->complete : &nfa->next, *run) ||
+            done &= pattern_queue_push(nfa->budget, late ? &nfa->complete : &nfa->next, *run) ||
                     (drop(nfa, key, run), false);
     }
     key->runs.count = 0;
-    done = done && give_matches(nfa, key, &nfa->next, time_ms) && queue_move(nfa->budget, &key->runs, &nfa->next);
+    done =
+        done && give_matches(nfa, key, &nfa->next, time_ms) && pattern_queue_move(nfa->budget, &key->runs, &nfa->next);
     if (!done) {
         drop_all(nfa, key, &nfa->next);
         drop_all(nfa, key, &nfa->complete);
@@ -659,6 +716,8 @@ leat_code leat_pattern_init(pattern_nfa *nfa, const leat_match_spec *spec, const
     nfa->budget = nfa->work.budget = budget;
     nfa->spec = spec;
     nfa->types = types;
+    nfa->is_line = leat_line_fits(spec, types);
+    nfa->pool = (line_pool){.budget = budget, .value_count = spec->kept_count};
     nfa->stamps = leat_arena_array(arena, uint32_t, spec->condition_count + 1);
     nfa->answers = leat_arena_array(arena, bool, spec->condition_count + 1);
     return leat_pattern_compile(arena, spec, &nfa->graph, out_error);
@@ -669,9 +728,10 @@ void leat_pattern_fini(pattern_nfa *nfa)
     if (!nfa->budget)
         return;
     pattern_work_fini(&nfa->work);
-    queue_free(nfa->budget, &nfa->next);
-    queue_free(nfa->budget, &nfa->complete);
-    queue_free(nfa->budget, &nfa->made);
+    leat_line_pool_fini(&nfa->pool);
+    pattern_queue_free(nfa->budget, &nfa->next);
+    pattern_queue_free(nfa->budget, &nfa->complete);
+    pattern_queue_free(nfa->budget, &nfa->made);
     leat_budget_free(nfa->budget, nfa->ways, nfa->way_room * sizeof *nfa->ways);
     leat_budget_free(nfa->budget, nfa->stack, nfa->stack_room * sizeof *nfa->stack);
 }

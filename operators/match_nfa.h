@@ -10,27 +10,14 @@
 // Threads: the operator's. Failure: false when the budget refuses; the key is then fit only for leat_pattern_clear.
 #pragma once
 
-#include "operators/match_buffer.h"
-#include "operators/match_graph.h"
-
-typedef struct pattern_run {
-    const pattern_state *state;
-    pattern_node *entry;      // the last row taken; NULL in the start state
-    pattern_version *version; // with a reference
-    int64_t start_ms;         // -1 in the start state
-    int64_t first_ms;         // first row; LEAT_TIME_MAX and UINT32_MAX: none yet
-    uint32_t first_id;
-} pattern_run;
-
-typedef struct pattern_queue {
-    pattern_run *runs;
-    uint32_t count, room;
-} pattern_queue;
+#include "operators/match_line.h"
+#include "operators/match_queue.h"
 
 typedef struct pattern_key {
     pattern_queue runs, done;
     pattern_buffer buffer;
-    int64_t last_ms; // time of the last row that was taken
+    int64_t last_ms;   // time of the last row that was taken
+    int64_t newest_ms; // no row that was taken is later; not stored
     uint32_t next_id;
     int64_t timer_ms; // when to look at the time without a row; INT64_MAX: never
 } pattern_key;
@@ -48,15 +35,19 @@ struct pattern_nfa {
     const leat_type *types; // of the kept columns
     // Whether the row at hand fits a condition, for a run (its rows so far: pattern_path).
     bool (*test)(pattern_nfa *nfa, uint32_t condition, const pattern_run *run);
-    // A match or a partial match that timed out (`late`, else NULL): `count` nodes in work.steps, last first.
-    void (*found)(pattern_nfa *nfa, uint32_t count, int64_t time_ms, const pattern_run *late);
+    // A match, or a partial match that timed out: `count` nodes in work.steps, last first.
+    void (*found)(pattern_nfa *nfa, uint32_t count, int64_t time_ms, const pattern_run *run, bool timeout);
     void (*skipped)(pattern_nfa *nfa); // a match that may not be: spec->skip_strict
+    leat_slice (*row)(
+        pattern_nfa *nfa); // the kept columns of the row at hand, encoded: asked for when a stage takes it
     void *context;
+    const leat_value *(*values)(pattern_nfa *nfa); // the same as they are
     pattern_work work;
+    bool is_line; // runs hold lists of rows (match_line.h) and no versions
+    line_pool pool;
     bool new_start; // a run has begun whose end wants a timer
     // -- private: the row at hand
     pattern_key *key;
-    leat_slice row;
     int64_t time_ms;
     uint64_t cause;
     pattern_event *event;
@@ -81,13 +72,15 @@ static inline bool leat_pattern_is_idle(const pattern_key *key)
     return key->runs.count <= 1 && !key->done.count && !key->buffer.first;
 }
 void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key);
-LEAT_MUST_CHECK bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, leat_slice row, int64_t time_ms,
-                                      uint64_t cause);
+// The rows of a run, last first, in work.steps; returns how many. UINT32_MAX without memory.
+uint32_t leat_pattern_path(pattern_nfa *nfa, const pattern_run *run);
+LEAT_MUST_CHECK bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, int64_t time_ms, uint64_t cause);
 // Runs that have lasted too long go; those that only waited for it are complete.
 LEAT_MUST_CHECK bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
 // Whether a row takes a key without runs anywhere: most rows do not, and cost no memory then.
 LEAT_MUST_CHECK bool leat_pattern_begins(pattern_nfa *nfa, bool *out_begins);
+// The simple conditions of which a row has to fit one to begin a match; 0: it is not that simple.
+uint64_t leat_pattern_begin_mask(const pattern_nfa *nfa);
 // After a row or time in which new_start may have been set for rows of the key.
 void leat_pattern_set_timer(const pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
 void leat_pattern_next_timer(const pattern_nfa *nfa, pattern_key *key); // the timer has gone off
-LEAT_MUST_CHECK bool leat_pattern_push(leat_budget *budget, pattern_queue *queue, pattern_run run);

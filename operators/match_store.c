@@ -2,7 +2,7 @@
 
 #include "operators/core/batch.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 1, VERSION_LINE = 2 };
 
 // ---- numbering
 
@@ -109,17 +109,89 @@ static uint64_t event_count(const pattern_key *key)
     return count;
 }
 
-void leat_pattern_store(pattern_nfa *nfa, pattern_key *key, leat_arena *scratch, leat_writer *out)
+static void store_head(const pattern_key *key, uint8_t version, leat_writer *out)
 {
-    (void)nfa;
-    numbered all = {.arena = scratch};
-    number_all(&all, key);
-    leat_write_u8(out, VERSION);
+    leat_write_u8(out, version);
     leat_write_varint_signed(out, key->last_ms);
     leat_write_varint(out, key->next_id);
     leat_write_u8(out, key->timer_ms != INT64_MAX);
     if (key->timer_ms != INT64_MAX)
         leat_write_varint_signed(out, key->timer_ms);
+}
+
+// ---- without branches; `locks` of a row, which has none, is its number meanwhile
+
+static void list_events(const pattern_queue *queue, leat_arena *arena, pattern_event ***inout_events,
+                        uint32_t *inout_count, uint32_t *inout_room)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        for (const pattern_node *node = queue->runs[i].entry; node; node = node->next) {
+            if (node->event->locks)
+                continue;
+            if (*inout_count == *inout_room) {
+                uint32_t room = *inout_room ? *inout_room * 2 : 16;
+                pattern_event **events = leat_arena_array(arena, pattern_event *, room);
+                for (uint32_t e = 0; e < *inout_count; e++)
+                    events[e] = (*inout_events)[e];
+                *inout_events = events;
+                *inout_room = room;
+            }
+            (*inout_events)[(*inout_count)++] = node->event;
+            node->event->locks = *inout_count;
+        }
+}
+
+static void store_line_runs(const pattern_queue *queue, leat_writer *out)
+{
+    leat_write_varint(out, queue->count);
+    for (uint32_t i = 0; i < queue->count; i++) {
+        const pattern_run *run = &queue->runs[i];
+        uint32_t count = 0;
+        for (const pattern_node *node = run->entry; node; node = node->next)
+            count++;
+        leat_write_varint(out, run->state->index);
+        leat_write_varint(out, count);
+        for (const pattern_node *node = run->entry; node; node = node->next) {
+            leat_write_varint(out, node->stage);
+            leat_write_varint(out, node->event->locks);
+        }
+    }
+}
+
+static void store_line_event(const pattern_nfa *nfa, const pattern_event *event, leat_writer *out)
+{
+    leat_write_varint_signed(out, event->time_ms);
+    leat_write_varint(out, event->id);
+    leat_write_u64(out, event->cause);
+    for (uint32_t i = 0; i < event->value_count; i++)
+        leat_value_encode(nfa->types[i], &event->values[i], out);
+}
+
+static void store_line(const pattern_nfa *nfa, pattern_key *key, leat_arena *scratch, leat_writer *out)
+{
+    pattern_event **events = NULL;
+    uint32_t count = 0, room = 0;
+    list_events(&key->runs, scratch, &events, &count, &room);
+    list_events(&key->done, scratch, &events, &count, &room);
+    store_head(key, VERSION_LINE, out);
+    leat_write_varint(out, count);
+    for (uint32_t i = 0; i < count; i++)
+        store_line_event(nfa, events[i], out);
+    store_line_runs(&key->runs, out);
+    store_line_runs(&key->done, out);
+    for (uint32_t i = 0; i < count; i++)
+        events[i]->locks = 0;
+}
+
+void leat_pattern_store(pattern_nfa *nfa, pattern_key *key, leat_arena *scratch, leat_writer *out)
+{
+    if (nfa->is_line) {
+        store_line(nfa, key, scratch, out);
+        return;
+    }
+    numbered all = {.arena = scratch};
+    number_all(&all, key);
+    store_head(key, VERSION, out);
     leat_write_varint(out, all.count);
     for (uint32_t i = 0; i < all.count; i++) {
         leat_write_varint(out, all.versions[i]->parent ? all.versions[i]->parent->number : 0);
@@ -144,6 +216,8 @@ typedef struct restoring {
     pattern_version **versions; // [number - 1]
     pattern_node **nodes;
     uint64_t version_count, node_count, node_room;
+    pattern_event **events; // without branches: by number - 1
+    uint64_t event_count;
     bool no_memory;
 } restoring;
 
@@ -268,6 +342,8 @@ static bool restore_event(restoring *r)
     if (!event)
         return false;
     event->locks = (uint32_t)locks;
+    if (time_ms > r->key->newest_ms)
+        r->key->newest_ms = time_ms;
     pattern_node *last = NULL;
     for (uint64_t i = 0; i < count; i++)
         if (!restore_node(r, event, &last))
@@ -288,7 +364,7 @@ static bool restore_run(restoring *r, pattern_queue *queue)
     }
     if (r->in->failed || !run.entry != (run.state->kind == PATTERN_START))
         return false;
-    r->no_memory = !leat_pattern_push(r->nfa->budget, queue, run);
+    r->no_memory = !pattern_queue_push(r->nfa->budget, queue, run);
     if (r->no_memory)
         return false;
     pattern_version_ref(run.version);
@@ -308,13 +384,104 @@ static bool restore_runs(restoring *r, pattern_queue *queue)
     return true;
 }
 
+// ---- without branches
+
+static bool restore_line_event(restoring *r)
+{
+    pattern_nfa *nfa = r->nfa;
+    leat_value *values = leat_arena_array(r->arena, leat_value, nfa->spec->kept_count + 1);
+    int64_t time_ms = leat_read_varint_signed(r->in);
+    uint64_t id = leat_read_varint(r->in), cause = leat_read_u64(r->in);
+    for (uint32_t i = 0; i < nfa->spec->kept_count; i++)
+        if (!leat_value_decode(nfa->types[i], r->in, r->arena, &values[i]))
+            return false;
+    if (r->in->failed || id > UINT32_MAX)
+        return false;
+    pattern_event *event = leat_line_event(&nfa->pool, nfa->types, values, time_ms, (uint32_t)id, cause);
+    r->no_memory = !event;
+    if (!event)
+        return false;
+    r->events[r->event_count++] = event;
+    if (time_ms > r->key->newest_ms)
+        r->key->newest_ms = time_ms;
+    return true;
+}
+
+// Nodes are stored last first, and made first to last.
+static bool restore_line_rows(restoring *r, uint64_t count, pattern_run *run)
+{
+    uint32_t *numbers = leat_arena_array(r->arena, uint32_t, 2 * count + 1);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t stage = leat_read_varint(r->in), number = leat_read_varint(r->in);
+        if (r->in->failed || stage >= r->nfa->spec->stage_count || !number || number > r->event_count)
+            return false;
+        numbers[2 * i] = (uint32_t)stage;
+        numbers[2 * i + 1] = (uint32_t)number;
+    }
+    for (uint64_t i = count; i--;) {
+        pattern_event *event = r->events[numbers[2 * i + 1] - 1];
+        pattern_node *node = leat_line_take(&r->nfa->pool, event, numbers[2 * i], run->entry);
+        r->no_memory = !node;
+        if (!node)
+            return false;
+        if (!run->entry) {
+            run->start_ms = run->first_ms = event->time_ms;
+            run->first_id = event->id;
+        }
+        run->entry = node;
+    }
+    return true;
+}
+
+static bool restore_line_run(restoring *r, pattern_queue *queue)
+{
+    pattern_run run = {.start_ms = -1, .first_ms = LEAT_TIME_MAX, .first_id = UINT32_MAX};
+    uint64_t state = leat_read_varint(r->in), count;
+    bool known = state < r->nfa->graph.state_count && read_count(r, &count);
+    if (known)
+        run.state = r->nfa->graph.states[state];
+    known = known && !count == (run.state->kind == PATTERN_START) && restore_line_rows(r, count, &run);
+    r->no_memory |= known && !pattern_queue_push(r->nfa->budget, queue, run);
+    if (known && !r->no_memory)
+        return true;
+    leat_line_free(&r->nfa->pool, run.entry);
+    return false;
+}
+
+static bool restore_line_runs(restoring *r, pattern_queue *queue)
+{
+    uint64_t count;
+    bool restored = read_count(r, &count);
+    for (uint64_t i = 0; restored && i < count; i++)
+        restored = restore_line_run(r, queue);
+    return restored;
+}
+
+static bool restore_line(restoring *r)
+{
+    uint64_t count;
+    if (!read_count(r, &count))
+        return false;
+    r->events = leat_arena_array(r->arena, pattern_event *, count + 1);
+    bool restored = true;
+    for (uint64_t i = 0; restored && i < count; i++)
+        restored = restore_line_event(r);
+    restored = restored && restore_line_runs(r, &r->key->runs) && restore_line_runs(r, &r->key->done) &&
+               r->key->runs.count && !leat_reader_left(r->in);
+    for (uint64_t i = 0; i < r->event_count; i++)
+        leat_line_unhold(&r->nfa->pool, r->events[i]);
+    return restored;
+}
+
 static bool restore_key(restoring *r)
 {
     uint64_t events;
-    bool known = leat_read_u8(r->in) == VERSION;
-    r->key->last_ms = leat_read_varint_signed(r->in);
+    bool known = leat_read_u8(r->in) == (r->nfa->is_line ? VERSION_LINE : VERSION);
+    r->key->newest_ms = r->key->last_ms = leat_read_varint_signed(r->in);
     r->key->next_id = (uint32_t)leat_read_varint(r->in);
     r->key->timer_ms = leat_read_u8(r->in) ? leat_read_varint_signed(r->in) : INT64_MAX;
+    if (known && r->nfa->is_line)
+        return restore_line(r);
     if (!known || !restore_versions(r) || !read_count(r, &events))
         return false;
     for (uint64_t i = 0; i < events; i++)

@@ -7,6 +7,12 @@
 //   twice (partial, complete): varint runs as they lie in their heap, each: varint state, varint node (0: the start state), varint version,
 //     and for all but the start state: signed varint first time, varint first number
 //
+// Of a pattern without branches (match_line.h):
+//
+//   u8 version 2, time, number and timer as above
+//   varint rows, each: signed varint time, varint number, u64 cause, the kept columns
+//   twice (partial, complete): varint runs as they lie in their heap, each: varint state, varint rows, last first, each: varint stage, varint row
+//
 // Nodes are numbered from 1 in the order in which they are stored, versions too.
 #pragma once
 

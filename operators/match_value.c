@@ -7,43 +7,66 @@ enum { MASK_BITS = 64 };
 // ---- rows of a match
 
 // The nodes of a path lie last first in nfa.work; `current`: the row that is tried counts as the last one.
-typedef struct match_rows {
+typedef struct match_path {
     leat_match *m;
     uint32_t count;
     int32_t own_stage; // -1: the row that is tried does not count
     int64_t time_ms;   // of the match
-} match_rows;
+} match_path;
 
 static bool is_of(const leat_match_value *value, uint32_t stage)
 {
     return value->stage < 0 || (uint32_t)value->stage == stage;
 }
 
-static bool counts_current(const match_rows *rows, const leat_match_value *value)
+static bool counts_current(const match_path *rows, const leat_match_value *value)
 {
     return rows->own_stage >= 0 && is_of(value, (uint32_t)rows->own_stage);
 }
 
-static const leat_value *current_values(leat_match *m)
+static void decode_current(leat_match *m)
 {
-    if (m->row_decoded)
-        return m->row_values;
     leat_reader reader;
-    leat_reader_init(&reader, m->row.data, m->row.size);
+    leat_reader_init(&reader, m->row->bytes.data, m->row->bytes.size);
     for (uint32_t i = 0; i < m->kept.count; i++)
         LEAT_ASSERT(leat_value_decode(m->types[i], &reader, &m->row_scratch, &m->row_values[i]));
+}
+
+static const leat_value *current_values(leat_match *m)
+{
+    const leat_column *columns = m->row->columns;
+    if (m->row_decoded)
+        return m->row_values;
+    if (!columns)
+        decode_current(m);
+    for (uint32_t i = 0; columns && i < m->kept.count; i++)
+        m->row_values[i] = leat_column_value(&columns[i], m->row->at);
     m->row_decoded = true;
     return m->row_values;
 }
 
-static leat_value value_from(const match_rows *rows, const pattern_event *event, uint32_t column)
+const leat_value *leat_match_row_values(pattern_nfa *nfa) { return current_values(nfa->context); }
+
+leat_slice leat_match_row_bytes(pattern_nfa *nfa)
+{
+    leat_match *m = nfa->context;
+    if (!m->row->columns)
+        return m->row->bytes;
+    const leat_value *values = current_values(m);
+    leat_writer_reset(&m->writer);
+    for (uint32_t i = 0; i < m->kept.count; i++)
+        leat_value_encode(m->types[i], &values[i], &m->writer);
+    return leat_writer_slice(&m->writer);
+}
+
+static leat_value value_from(const match_path *rows, const pattern_event *event, uint32_t column)
 {
     return pattern_event_value(event, rows->m->types, column, &rows->m->row_scratch);
 }
 
-static const pattern_node *node_at(const match_rows *rows, uint32_t i) { return rows->m->nfa.work.steps[i].node; }
+static const pattern_node *node_at(const match_path *rows, uint32_t i) { return rows->m->nfa.work.steps[i].node; }
 
-static leat_value last_row(const match_rows *rows, const leat_match_value *value)
+static leat_value last_row(const match_path *rows, const leat_match_value *value)
 {
     uint32_t left = value->offset;
     if (counts_current(rows, value) && !left--)
@@ -54,7 +77,7 @@ static leat_value last_row(const match_rows *rows, const leat_match_value *value
     return leat_value_null();
 }
 
-static leat_value first_row(const match_rows *rows, const leat_match_value *value)
+static leat_value first_row(const match_path *rows, const leat_match_value *value)
 {
     uint32_t left = value->offset;
     for (uint32_t i = rows->count; i--;)
@@ -104,7 +127,7 @@ static leat_code take_row(leat_match *m, const leat_accumulators *set, aggregate
     return ++some->batch.count == LEAT_BATCH_ROWS ? add_rows(m, set, some) : LEAT_OK;
 }
 
-static leat_code take_rows(const match_rows *rows, const leat_match_value *value, aggregate_rows *some)
+static leat_code take_rows(const match_path *rows, const leat_match_value *value, aggregate_rows *some)
 {
     leat_match *m = rows->m;
     leat_value *values = leat_arena_array(&m->row_scratch, leat_value, m->kept.count + 1);
@@ -121,7 +144,7 @@ static leat_code take_rows(const match_rows *rows, const leat_match_value *value
     return code == LEAT_OK ? add_rows(m, value->accumulators, some) : code;
 }
 
-static leat_value aggregate(const match_rows *rows, const leat_match_value *value)
+static leat_value aggregate(const match_path *rows, const leat_match_value *value)
 {
     leat_match *m = rows->m;
     size_t size = leat_accumulators_size(value->accumulators);
@@ -144,7 +167,7 @@ static leat_value aggregate(const match_rows *rows, const leat_match_value *valu
 
 // ---- values
 
-static leat_value value_of(const match_rows *rows, const leat_match_value *value)
+static leat_value value_of(const match_path *rows, const leat_match_value *value)
 {
     switch (value->kind) {
     case LEAT_MATCH_VALUE_ROW:
@@ -157,7 +180,7 @@ static leat_value value_of(const match_rows *rows, const leat_match_value *value
     return leat_value_null();
 }
 
-static void fill_values(const match_rows *rows, const uint32_t *list, uint32_t count)
+static void fill_values(const match_path *rows, const uint32_t *list, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         rows->m->values[list[i]] = value_of(rows, &rows->m->spec->values[list[i]]);
@@ -215,12 +238,12 @@ bool leat_match_test(pattern_nfa *nfa, uint32_t index, const pattern_run *run)
     leat_match *m = nfa->context;
     const leat_match_condition *condition = &m->spec->conditions[index];
     if (condition->simple)
-        return m->mask >> index & 1;
-    match_rows rows = {.m = m, .own_stage = condition->own_stage};
+        return m->row->mask >> index & 1;
+    match_path rows = {.m = m, .own_stage = condition->own_stage};
     leat_value fits;
     begin_row_eval(m);
     if (run->entry && condition->value_count)
-        rows.count = pattern_path(&nfa->work, run->entry, run->version);
+        rows.count = leat_pattern_path(nfa, run);
     if (rows.count == UINT32_MAX)
         return false;
     fill_values(&rows, condition->values, condition->value_count);
@@ -234,6 +257,10 @@ bool leat_match_test(pattern_nfa *nfa, uint32_t index, const pattern_run *run)
 
 static bool measure(leat_match *m, const leat_match_measure *measure, leat_value *out_value)
 {
+    if (measure->is_value) {
+        *out_value = m->values[measure->values[0]];
+        return !m->bad_rows;
+    }
     if (measure->key < 0)
         return run_program(m, measure->program, m->values, out_value);
     *out_value = m->key_values[measure->key];
@@ -248,12 +275,12 @@ static uint64_t version_hash(const pattern_version *version)
     return hash;
 }
 
-// Partial matches of the same rows differ by their state or by their version.
-static uint64_t cause_of(const leat_match *m, uint32_t count, const pattern_run *late)
+// Partial matches of the same rows differ by their state or by their version, and so do matches of groups.
+static uint64_t cause_of(const leat_match *m, uint32_t count, const pattern_run *run, bool timeout)
 {
-    uint64_t cause = leat_hash_combine(leat_keys_hash(m->keys, m->slot), late != NULL);
-    if (late)
-        cause = leat_hash_combine(leat_hash_combine(cause, late->state->index), version_hash(late->version));
+    uint64_t cause = leat_hash_combine(leat_keys_hash(m->keys, m->slot), timeout);
+    if (timeout || m->nfa.graph.has_groups)
+        cause = leat_hash_combine(leat_hash_combine(cause, run->state->index), version_hash(run->version));
     for (uint32_t i = count; i--;) {
         const pattern_node *node = m->nfa.work.steps[i].node;
         cause = leat_hash_combine(leat_hash_combine(cause, node->event->cause), node->stage);
@@ -280,14 +307,13 @@ static bool is_read(const leat_match *m, unsigned output)
     return !m->base.context->output_used || m->base.context->output_used[output];
 }
 
-void leat_match_found(pattern_nfa *nfa, uint32_t count, int64_t time_ms, const pattern_run *late)
+void leat_match_found(pattern_nfa *nfa, uint32_t count, int64_t time_ms, const pattern_run *run, bool timeout)
 {
-    bool timeout = late != NULL;
     leat_match *m = nfa->context;
     const leat_match_measure *measures = timeout ? m->spec->timeout_measures : m->spec->measures;
     uint32_t columns = timeout ? m->spec->timeout_measure_count : m->spec->measure_count;
     unsigned output = timeout ? (unsigned)m->timeout_output : 0;
-    match_rows rows = {.m = m, .count = count, .own_stage = -1, .time_ms = time_of(m, count, time_ms)};
+    match_path rows = {.m = m, .count = count, .own_stage = -1, .time_ms = time_of(m, count, time_ms)};
     bool evaluated = true;
     if (!is_read(m, output))
         return;
@@ -298,7 +324,7 @@ void leat_match_found(pattern_nfa *nfa, uint32_t count, int64_t time_ms, const p
         evaluated = measure(m, &measures[i], &m->results[i]);
     }
     if (evaluated)
-        emit(m, output, columns, rows.time_ms, cause_of(m, count, late));
+        emit(m, output, columns, rows.time_ms, cause_of(m, count, run, timeout));
     else
         leat_drops_add(m->base.context->drops, LEAT_DROP_EXPRESSION, 1);
 }

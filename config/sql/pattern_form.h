@@ -26,6 +26,7 @@ typedef struct leat_pattern_form {
     int64_t within_ms;
     leat_match_skip skip;
     int32_t skip_stage;
+    bool skip_strict;
     bool processing_time;
 } leat_pattern_form;
 

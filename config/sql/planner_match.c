@@ -176,7 +176,7 @@ static bool time_order(clause *c, const leat_sql_order_item *item, int32_t colum
     return false;
 }
 
-static bool plan_order(clause *c)
+static bool plan_order_by(clause *c)
 {
     const leat_sql_order *order = &c->sql->order_by;
     leat_match_spec *spec = c->match.spec;
@@ -309,7 +309,7 @@ static bool plan_keys(clause *c)
 static bool plan_parts(clause *c)
 {
     bool pattern = add_pattern(c, c->sql->pattern) && check_pattern(c);
-    bool fits = plan_keys(c), ordered = plan_order(c), within = plan_within(c);
+    bool fits = plan_keys(c), ordered = plan_order_by(c), within = plan_within(c);
     if (!pattern)
         return false;
     fits &= plan_skip(c) && ordered && within;

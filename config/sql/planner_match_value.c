@@ -425,6 +425,7 @@ bool plan_match_measure(plan_match *match, plan_match_output *output, const char
         return false;
     leat_match_measure measure = {.key = -1};
     measure.values = used_values(match, bound, &measure.value_count);
+    measure.is_value = bound->kind == LEAT_EXPR_COLUMN && bound->input == VALUE_INPUT;
     bool time = bound->kind == LEAT_EXPR_COLUMN && match->values[bound->column].kind == LEAT_MATCH_VALUE_TIME;
     if (time && output->rowtime < 0)
         output->rowtime = (int32_t)output->count;

@@ -82,6 +82,8 @@ static bool plan_stages(pattern *p)
     bool planned = true;
     for (uint32_t i = 0; i < p->form->stage_count; i++) {
         leat_match_stage stage = p->form->stages[i].stage;
+        if (stage.span)
+            stage.name = (leat_slice){0}; // a group has no rows that an expression could read
         uint32_t index = plan_match_stage(&p->match, stage.name);
         stage.where = stage.until = -1;
         p->match.stages[index] = stage;
@@ -128,7 +130,26 @@ static bool plan_bound(pattern *p)
     return false;
 }
 
-static const char *label(pattern *p)
+static const char *times_text(leat_arena *arena, const leat_match_stage *stage)
+{
+    static const char *const words[] = {
+        [LEAT_MATCH_NEXT] = " consecutive", [LEAT_MATCH_FOLLOWED] = "", [LEAT_MATCH_ANY] = " combinations"};
+    if (!stage->repeated)
+        return "";
+    const char *end = stage->to == UINT32_MAX ? "" : leat_arena_format(arena, "%u", stage->to);
+    return leat_arena_format(arena, "{%u,%s}%s", stage->from, end, words[stage->inner]);
+}
+
+// What comes after the name of a stage: two patterns of one label read each other's state.
+static const char *quantifier_text(pattern *p, const leat_match_stage *stage)
+{
+    leat_arena *arena = p->rule->arena;
+    return leat_arena_format(arena, "%s%s%s%s%s", times_text(arena, stage), stage->optional ? "?" : "",
+                             stage->greedy ? " greedy" : "", stage->within_ms ? " within " : "",
+                             stage->within_ms ? plan_duration(p->rule, stage->within_ms) : "");
+}
+
+static const char *sequence_text(pattern *p, uint32_t first, uint32_t end)
 {
     static const char *const words[] = {[LEAT_MATCH_NEXT] = "next ",
                                         [LEAT_MATCH_FOLLOWED] = "followed_by ",
@@ -137,11 +158,21 @@ static const char *label(pattern *p)
                                         [LEAT_MATCH_NOT_FOLLOWED] = "not_followed_by "};
     leat_arena *arena = p->rule->arena;
     const char *text = "";
-    for (uint32_t i = 0; i < p->form->stage_count; i++) {
+    for (uint32_t i = first; i < end; i += p->form->stages[i].stage.span + 1) {
         const leat_match_stage *stage = &p->form->stages[i].stage;
-        text = leat_arena_format(arena, "%s%s%s%.*s", text, i ? ", " : "", i ? words[stage->contiguity] : "",
-                                 (int)stage->name.size, stage->name.data);
+        const char *members =
+            stage->span ? leat_arena_format(arena, " (%s)", sequence_text(p, i + 1, i + 1 + stage->span)) : "";
+        text = leat_arena_format(arena, "%s%s%s%.*s%s%s", text, i > first ? ", " : "",
+                                 i > first ? words[stage->contiguity] : "", (int)stage->name.size, stage->name.data,
+                                 members, quantifier_text(p, stage));
     }
+    return text;
+}
+
+static const char *label(pattern *p)
+{
+    leat_arena *arena = p->rule->arena;
+    const char *text = sequence_text(p, 0, p->form->stage_count);
     if (p->form->within_ms)
         text = leat_arena_format(arena, "%s within %s", text, plan_duration(p->rule, p->form->within_ms));
     for (uint32_t i = 0; i < p->form->by_count; i++)
@@ -162,6 +193,7 @@ bool leat_plan_pattern(plan_rule *rule, const leat_rule_form *base, relation *ou
     spec->within_ms = p->form->within_ms;
     spec->skip = p->form->skip;
     spec->skip_stage = p->form->skip_stage;
+    spec->skip_strict = p->form->skip_strict;
     bool keys = plan_keys(p), time = plan_time(p);
     if (!time || !plan_bound(p))
         return false;

@@ -165,8 +165,8 @@ static leat_match_measure *make_measures(leat_arena *arena)
     static const uint32_t reads[] = {A_TIME, A_VALUE, B_VALUE, C_VALUE};
     measures[0] = (leat_match_measure){.key = 0};
     for (uint32_t i = 0; i < 4; i++)
-        measures[1 + i] =
-            (leat_match_measure){.program = compile(arena, exprs[i]), .value_count = 1, .values = &reads[i], .key = -1};
+        measures[1 + i] = (leat_match_measure){
+            .program = compile(arena, exprs[i]), .value_count = 1, .values = &reads[i], .key = -1, .is_value = true};
     measures[5] = (leat_match_measure){.program = compile(arena, sum), .value_count = 3, .values = numbers, .key = -1};
     return measures;
 }

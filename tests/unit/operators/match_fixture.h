@@ -2,7 +2,8 @@
 //
 // A pattern is a list of stages separated by blanks. A stage: how it follows (nothing: next, ~ followed_by, * followed_by_any, ! not_next, -
 // not_followed_by), the letter that `name` has to be (. for any), then as wanted {from,to} or {from,}, and letters: s consecutive, c combinations,
-// ? optional, g greedy, uX until name is X. The name of a stage is its letter; of a second one with that letter its number.
+// ? optional, g greedy, uX until name is X, wN within N ms of the row before. The name of a stage is its letter; of a second one with that letter its
+// number. A group: how it follows and ( as a stage of its own, then stages, then ) with what a stage has behind its letter.
 #pragma once
 
 #include <ctype.h>
@@ -24,6 +25,7 @@ typedef struct match_fixture {
     leat_match_value *values; // 0: the numbers of the match
     leat_match_measure measures[4], timeouts[4];
     harness_setup setup;
+    uint32_t open[8], depth; // groups that are being read
 } match_fixture;
 
 static const uint32_t match_keys[] = {0}, match_kept[] = {1, 2};
@@ -79,20 +81,9 @@ static inline uint32_t match_value_add(match_fixture *f, leat_match_value value)
     return f->spec.value_count++;
 }
 
-static inline const char *match_stage(match_fixture *f, const char *at)
+// What stands behind the letter, or behind ) of a group.
+static inline const char *match_quantifier(match_fixture *f, leat_match_stage *stage, const char *at)
 {
-    static const char prefixes[] = "~*!-";
-    leat_match_stage *stage = &f->stages[f->spec.stage_count++];
-    const char *prefix = strchr(prefixes, *at);
-    *stage = (leat_match_stage){.from = 1, .to = 1, .inner = LEAT_MATCH_FOLLOWED, .where = -1, .until = -1};
-    if (prefix && *at) {
-        stage->contiguity = (leat_match_contiguity)(prefix - prefixes + 1);
-        at++;
-    }
-    stage->name = leat_slice_of(at, 1);
-    if (*at != '.')
-        stage->where = match_name_is(f, *at);
-    at++;
     if (*at == '{') {
         char *end;
         stage->repeated = true;
@@ -106,8 +97,39 @@ static inline const char *match_stage(match_fixture *f, const char *at)
         stage->greedy |= *at == 'g';
         if (*at == 'u')
             stage->until = match_name_is(f, *++at);
+        else if (*at == 'w')
+            stage->within_ms = *++at - '0';
     }
     return *at ? at + 1 : at;
+}
+
+static inline const char *match_group_end(match_fixture *f, const char *at)
+{
+    uint32_t group = f->open[--f->depth];
+    f->stages[group].span = f->spec.stage_count - group - 1;
+    return match_quantifier(f, &f->stages[group], at + 1);
+}
+
+static inline const char *match_stage(match_fixture *f, const char *at)
+{
+    if (*at == ')')
+        return match_group_end(f, at);
+    static const char prefixes[] = "~*!-";
+    leat_match_stage *stage = &f->stages[f->spec.stage_count++];
+    const char *prefix = strchr(prefixes, *at);
+    *stage = (leat_match_stage){.from = 1, .to = 1, .inner = LEAT_MATCH_FOLLOWED, .where = -1, .until = -1};
+    if (prefix && *at) {
+        stage->contiguity = (leat_match_contiguity)(prefix - prefixes + 1);
+        at++;
+    }
+    stage->name = leat_slice_of(at, 1);
+    if (*at == '(') {
+        f->open[f->depth++] = f->spec.stage_count - 1;
+        return at + 2;
+    }
+    if (*at != '.')
+        stage->where = match_name_is(f, *at);
+    return match_quantifier(f, stage, at + 1);
 }
 
 static inline void match_begin(match_fixture *f, const char *pattern)
