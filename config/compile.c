@@ -3,61 +3,14 @@
 #include <string.h>
 
 #include "config/gateway.h"
+#include "config/yaml/document.h"
 #include "operators/base/hash.h"
 #include "operators/base/limits.h"
 #include "operators/base/suggest.h"
 
 enum { PLAN_CHUNK = 65536, SOURCES_MAX = 256, RULES_MAX = 1024 };
 
-// ---- shared by the parts
-
 static const char *const sections[] = {"agent", "functions", "detections", "sources", "rules", "sinks", NULL};
-
-const char *gateway_copy(gateway *g, leat_slice text) { return leat_arena_copy(g->arena, text.data, text.size); }
-
-const leat_yaml_node *gateway_section(gateway *g, const char *name)
-{
-    int index = leat_yaml_index(&g->root, leat_slice_text(name));
-    const leat_yaml_node *node = index < 0 ? NULL : g->root.pairs[index].value;
-    if (!node || leat_yaml_is_null(node))
-        return NULL;
-    if (node->kind == LEAT_YAML_MAPPING)
-        return node;
-    leat_report_error(&g->report, node, "'%s': expected a mapping, found %s", name, leat_yaml_kind_text(node));
-    return NULL;
-}
-
-static bool is_name(leat_slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i], low = (char)(c | 0x20);
-        if (!(low >= 'a' && low <= 'z') && c != '_' && !(i && c >= '0' && c <= '9'))
-            return false;
-    }
-    return text.size > 0;
-}
-
-bool gateway_check_name(gateway *g, const leat_yaml_node *key, const char *what)
-{
-    leat_slice text = key->text;
-    if (text.size >= LEAT_NAME_SIZE)
-        leat_report_error(&g->report, key, "the name of a %s has at most %d characters", what, LEAT_NAME_SIZE - 1);
-    else if (!is_name(text))
-        leat_report_error(&g->report, key,
-                          "'%s' is no name of a %s: letters, digits and _ are, beginning with a letter or _", text.data,
-                          what);
-    else
-        return true;
-    return false;
-}
-
-void gateway_report_sql(gateway *g, const leat_yaml_node *scalar, const leat_sql_diagnostics *diagnostics)
-{
-    for (uint32_t i = 0; i < diagnostics->count; i++) {
-        const leat_sql_diagnostic *d = &diagnostics->items[i];
-        leat_report_in(&g->report, scalar, d->span.offset, d->span.size, "%s", d->message);
-    }
-}
 
 // ---- the document
 
@@ -161,11 +114,21 @@ static bool is_read(const leat_plan *plan, uint32_t node)
     return false;
 }
 
+static bool has_variant(const gateway *g, const char *source)
+{
+    for (uint32_t i = 0; i < g->source_count; i++)
+        if (g->sources[i].plan.variant_of && !strcmp(g->sources[i].plan.variant_of, source))
+            return true;
+    return false;
+}
+
 static void warn_unread(gateway *g)
 {
     for (uint32_t i = 0; i < g->source_count; i++)
         if (!is_read(g->plan, g->sources[i].node))
-            leat_report_warning(&g->report, g->sources[i].key, "nobody reads source '%s'", g->sources[i].plan.name);
+            leat_report_warning(&g->report, g->sources[i].key, "nobody reads source '%s'%s", g->sources[i].plan.name,
+                                has_variant(g, g->sources[i].plan.name) ? " without OPTIONS: it is taken in for nothing"
+                                                                        : "");
     for (uint32_t i = 0; i < g->rule_count; i++)
         if (!is_read(g->plan, g->rules[i].plan.node))
             leat_report_warning(&g->report, g->rules[i].key, "nobody takes the results of rule '%s': it has no 'to'",
@@ -216,6 +179,7 @@ static void finish_plan(gateway *g)
     plan->rules = rules;
     plan->rule_count = g->rule_count;
     plan->sinks = sinks;
+    leat_planner_drop_unread(g->planner);
     plan->nodes = leat_planner_nodes(g->planner, &plan->node_count);
     plan->fingerprint = 0;
     for (uint32_t i = 0; i < plan->node_count; i++)
@@ -294,6 +258,7 @@ leat_code leat_compile_text(const leat_compile_options *options, const char *pat
     leat_arena_init(&plan->arena, options->env, PLAN_CHUNK);
     plan->path = leat_arena_copy(&plan->arena, path, strlen(path));
     gateway *g = leat_arena_new(&plan->arena, gateway);
+    leat_arena_init(&g->scratch, options->env, PLAN_CHUNK);
     g->options = options;
     g->plan = plan;
     g->arena = &plan->arena;
@@ -308,6 +273,7 @@ leat_code leat_compile_text(const leat_compile_options *options, const char *pat
     leat_slice own = leat_slice_of(leat_arena_copy(g->arena, text.data, text.size), text.size);
     if (read_document(g, plan->path, own))
         compile(g);
+    leat_arena_fini(&g->scratch);
     leat_report_sort(&g->report);
     if (!diagnostics->error_count) {
         *out_plan = plan;

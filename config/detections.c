@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "config/gateway.h"
+#include "config/yaml/document.h"
 #include "config/sql/parameter.h"
 #include "operators/base/calendar.h"
 #include "operators/base/suggest.h"

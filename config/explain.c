@@ -107,6 +107,8 @@ static void print_source(printer *p, const leat_plan_source *source)
                          : source->ack == LEAT_ACK_DURABLE ? "through the journal, acknowledged when on disk"
                                                            : "through the journal, acknowledged at once";
     leat_write_format(p->out, "  intake     %s\n", intake);
+    if (source->variant_of)
+        leat_write_format(p->out, "  options    %s, of source %s\n", source->options, source->variant_of);
 }
 
 // ---- rules

@@ -94,7 +94,7 @@ static void type_unknown(field_reader *r, const leat_yaml_node *node)
 // `DECIMAL(10, 2)`, `array<int>`: the SQL parser's own.
 static bool sql_type(field_reader *r, const leat_yaml_node *node)
 {
-    leat_sql_diagnostics *diagnostics = leat_arena_new(r->g->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *diagnostics = leat_arena_new(&r->g->scratch, leat_sql_diagnostics);
     leat_expr_scope scope = {.arena = r->g->arena, .zone = r->g->plan->zone};
     leat_sql_binder binder = {.expr = &scope, .diagnostics = diagnostics, .clause = "a type"};
     leat_sql_type *type;

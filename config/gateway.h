@@ -98,6 +98,7 @@ typedef struct gateway_rule {
     const leat_yaml_node *detect;  // the detection's name in the rule
     leat_text_list to, late_to;
     int64_t allowed_lateness_ms, state_ttl_ms;
+    bool state_ttl_reads;
     const leat_rule_emit *emit; // NULL: not set
     bool unbounded, failed, incomplete;
     bool late_read;            // somebody reads NAME.late
@@ -113,7 +114,8 @@ typedef struct gateway gateway;
 struct gateway {
     const leat_compile_options *options;
     leat_plan *plan;
-    leat_arena *arena; // the plan's
+    leat_arena *arena;  // the plan's
+    leat_arena scratch; // until the file is compiled: what would be kept for nothing
     leat_report report;
     leat_settings_reader reader;
     const leat_yaml_document *document;
@@ -128,6 +130,7 @@ struct gateway {
     detection **detections; // read so far
 };
 
+// gateway.c
 // "sources", "rules": the mapping at a key of the file; NULL when absent or no mapping (reported).
 const leat_yaml_node *gateway_section(gateway *g, const char *name);
 bool gateway_check_name(gateway *g, const leat_yaml_node *key, const char *what);
@@ -137,6 +140,15 @@ const char *gateway_copy(gateway *g, leat_slice text);
 
 // override.c: --set section.key=value
 void gateway_apply_overrides(gateway *g);
+// A copy of the mapping in which the dotted key has the value; offsets in the document are where both stand. NULL after reporting.
+const leat_yaml_node *gateway_override(gateway *g, const leat_yaml_document *document, const leat_yaml_node *from,
+                                       leat_slice key, uint32_t key_offset, leat_slice value, uint32_t value_offset);
+// A copy without a key of its inner mapping, or (inner NULL) of its own.
+const leat_yaml_node *gateway_without(gateway *g, const leat_yaml_node *from, const char *inner, const char *key);
+// variant.c: sources that rules read with OPTIONS, behind the others. After the rules are parsed, before they are planned.
+void gateway_read_variants(gateway *g);
+// source.c: reads the source of that index, whose key, value and name are set, and makes it a stream.
+void gateway_read_source(gateway *g, uint32_t index);
 // agent_settings.c
 extern const leat_settings gateway_agent_settings;
 void gateway_read_agent(gateway *g);
@@ -154,6 +166,19 @@ void gateway_match_changelog(gateway *g, gateway_sink *sink, gateway_feed *feed)
 // source.c
 extern const leat_settings gateway_source_settings;
 void gateway_read_sources(gateway *g);
+// driver.c
+typedef struct gateway_names {
+    leat_slice items[64];
+    uint32_t count;
+} gateway_names;
+void gateway_names_add(gateway_names *names, const char *name);
+bool gateway_is_driver(gateway *g, const leat_yaml_node *value); // false after reporting that it is no mapping
+// section: "sources", "sinks".
+void gateway_driver_unknown(gateway *g, const leat_yaml_node *mapping, const gateway_names *known, const char *section);
+bool gateway_read_driver(gateway *g, const leat_yaml_node *mapping, const leat_yaml_node *key,
+                         const leat_settings *settings, const void **out_settings);
+// For drivers that make or write rows themselves.
+bool gateway_takes_no_format(gateway *g, const leat_yaml_node *mapping, const char *driver, const char *makes);
 // The format at `format:`; true when there is one or none is needed.
 bool gateway_read_format(gateway *g, const leat_yaml_node *mapping, bool decodes,
                          const leat_format_description **out_format, const void **out_settings);
@@ -170,10 +195,14 @@ void gateway_finish_sinks(gateway *g);
 extern const leat_settings gateway_rule_settings;
 void gateway_read_rules(gateway *g);
 void gateway_plan_rules(gateway *g);
+// rule_text.c
 // A text of a form: an SQL expression, or with `name` a stream or column. Errors in it, also those found while planning, are
 // reported at the node when the rule is done. NULL after reporting that the node is no text.
 const leat_rule_text *gateway_expression(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key);
 const leat_rule_text *gateway_name(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key);
+void gateway_report_texts(gateway *g, const gateway_rule *rule);
+// A text that did not parse fails its rule even where the planner never looked at it.
+bool gateway_texts_parsed(const gateway_rule *rule);
 // emit.c: into rule->emit
 extern const leat_settings gateway_emit_settings;
 void gateway_read_emit(gateway *g, gateway_rule *rule);

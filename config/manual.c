@@ -1,6 +1,7 @@
 // The reference of the gateway file, made from the tables that read it.
 #include "config/detections.h"
 #include "config/gateway.h"
+#include "config/yaml/document.h"
 
 #include <string.h>
 

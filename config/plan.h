@@ -78,6 +78,8 @@ typedef struct leat_plan_source {
         *rejected; // payload STRING, reason STRING, column STRING, position BIGINT, cause STRING, ts TIMESTAMP_LTZ(3)
     bool bounded;  // the driver may reach an end and was told to (file without follow, generate with rows)
     leat_ack ack;
+    const char *variant_of; // the source that rules read with OPTIONS; NULL: it is one of the file
+    const char *options;    // "watermark.idle=5s, path=b.jsonl"
 } leat_plan_source;
 
 typedef struct leat_plan_sink_input {

@@ -9,8 +9,12 @@ typedef struct rule_settings {
     leat_text_list to, late_to;
     const char *uid;
     int64_t allowed_lateness_ms, state_ttl_ms, memory_bytes;
+    int32_t state_ttl_refresh;
     bool unbounded;
 } rule_settings;
+
+static const char *const ttl_refreshes[] = {"write", "read", NULL};
+enum { TTL_REFRESH_READ = 1 };
 
 #define MEMBER(name) offsetof(rule_settings, name)
 static const leat_setting table[] = {
@@ -23,6 +27,8 @@ static const leat_setting table[] = {
      "The sink or sinks that take rows which came too late; they are also the stream RULE.late."},
     {"state_ttl", LEAT_SETTING_DURATION, MEMBER(state_ttl_ms), false, "0", 0, 0, NULL,
      "After this time without rows a key is forgotten; 0 is never."},
+    {"state_ttl_refresh", LEAT_SETTING_CHOICE, MEMBER(state_ttl_refresh), false, "write", 0, 0, ttl_refreshes,
+     "What begins the time anew in states of process functions: writing, or reading too. SQL's own go by writing."},
     {"unbounded", LEAT_SETTING_BOOLEAN, MEMBER(unbounded), false, "false", 0, 0, NULL,
      "State that grows with the number of keys and without an end is meant."},
     {"memory", LEAT_SETTING_SIZE, MEMBER(memory_bytes), false, NULL, 65536, -1, NULL,
@@ -92,40 +98,7 @@ static bool read_sql(gateway *g, gateway_rule *rule, const leat_yaml_node *sql)
     return false;
 }
 
-// ---- texts of forms
-
-static const leat_rule_text *text_add(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key,
-                                      const char *wanted)
-{
-    if (node->kind != LEAT_YAML_SCALAR || leat_yaml_is_null(node) || !node->text.size) {
-        bool cut = leat_yaml_is_null(node) && node->offset < node->document->text.size &&
-                   strchr(",}", node->document->text.data[node->offset]);
-        leat_report_error(&g->report, node, "key '%s': expected %s, found %s%s", key, wanted, leat_yaml_kind_text(node),
-                          cut ? "; a comma ends a value within { }: put an expression that has one in quotes" : "");
-        return NULL;
-    }
-    gateway_text_place *place = leat_arena_new(g->arena, gateway_text_place);
-    place->node = node;
-    place->text.text = node->text;
-    place->text.diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics);
-    *(rule->texts ? &rule->last_text->next : &rule->texts) = place;
-    rule->last_text = place;
-    return &place->text;
-}
-
-const leat_rule_text *gateway_name(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key)
-{
-    return text_add(g, rule, node, key, "a name");
-}
-
-const leat_rule_text *gateway_expression(gateway *g, gateway_rule *rule, const leat_yaml_node *node, const char *key)
-{
-    leat_rule_text *text = (leat_rule_text *)text_add(g, rule, node, key, "an expression");
-    leat_sql_expr *expr = NULL;
-    if (text && leat_sql_parse_expression(g->arena, text->text, 0, &expr, text->diagnostics) == LEAT_OK)
-        text->expr = expr;
-    return text;
-}
+// ---- forms
 
 void gateway_print_forms(leat_writer *out)
 {
@@ -191,6 +164,7 @@ static void take_settings(gateway *g, gateway_rule *rule, const rule_settings *s
     rule->late_to = settings->late_to;
     rule->allowed_lateness_ms = settings->allowed_lateness_ms;
     rule->state_ttl_ms = settings->state_ttl_ms;
+    rule->state_ttl_reads = settings->state_ttl_refresh == TTL_REFRESH_READ;
     rule->unbounded = settings->unbounded;
     rule->plan.uid = settings->uid ? settings->uid : rule->plan.name;
     rule->plan.memory_bytes = settings->memory_bytes ? settings->memory_bytes : g->plan->agent->rule_memory_bytes;
@@ -299,8 +273,7 @@ static leat_sql_script *script_of(gateway *g, gateway_rule *rule, leat_sql_diagn
 
 static void report(gateway *g, const gateway_rule *rule, const leat_sql_diagnostics *diagnostics)
 {
-    for (const gateway_text_place *place = rule->texts; place; place = place->next)
-        gateway_report_sql(g, place->node, place->text.diagnostics);
+    gateway_report_texts(g, rule);
     if (rule->form_rule)
         return;
     if (rule->detection)
@@ -318,13 +291,16 @@ static void explain_failure(gateway *g, const gateway_rule *rule, const leat_sql
         leat_report_error(&g->report, rule->key, "the rule could not be planned");
 }
 
-// A text that did not parse fails its rule even where the planner never looked at it.
-static bool texts_parsed(const gateway_rule *rule)
+// SQL's operators write what they read, so that there is nothing to choose.
+static void check_refresh(gateway *g, const gateway_rule *rule)
 {
-    for (const gateway_text_place *place = rule->texts; place; place = place->next)
-        if (place->text.diagnostics->count)
-            return false;
-    return true;
+    const leat_yaml_node *node = leat_yaml_find(rule->value, "state_ttl_refresh");
+    if (!rule->state_ttl_reads || rule->result.has_ttl_states)
+        return;
+    leat_report_error(
+        &g->report, node ? node : rule->key,
+        "'state_ttl_refresh: read' is for states of process functions that have a time to live, and the rule "
+        "has none: what SQL keeps is refreshed when rows are written");
 }
 
 static void plan_one(gateway *g, uint32_t index, leat_sql_diagnostics *diagnostics)
@@ -341,18 +317,20 @@ static void plan_one(gateway *g, uint32_t index, leat_sql_diagnostics *diagnosti
                                  .allowed_lateness_ms = rule->allowed_lateness_ms,
                                  .late_output = rule->late_to.count || rule->late_read,
                                  .state_ttl_ms = rule->state_ttl_ms,
+                                 .state_ttl_reads = rule->state_ttl_reads,
                                  .unbounded = rule->unbounded,
                                  .emit = rule->emit};
     if (!script && !rule->form_rule)
         leat_planner_add_failed(g->planner, rule->plan.name);
     rule->failed =
         (!script && !rule->form_rule) || leat_planner_rule(g->planner, &request, &rule->result, diagnostics) != LEAT_OK;
-    rule->failed |= !texts_parsed(rule);
+    rule->failed |= !gateway_texts_parsed(rule);
     if (rule->failed) {
         leat_planner_add_failed(g->planner, leat_arena_format(g->arena, "%s.late", rule->plan.name));
         explain_failure(g, rule, diagnostics, errors);
         return;
     }
+    check_refresh(g, rule);
     rule->plan.text = script ? leat_sql_print(g->arena, script).data : rule->form_rule->summary;
     rule->plan.node = rule->result.node;
     rule->plan.output = rule->result.output;
@@ -469,8 +447,9 @@ static void feed_sinks(gateway *g, uint32_t index)
 void gateway_plan_rules(gateway *g)
 {
     uint32_t *order = leat_arena_array(g->arena, uint32_t, g->rule_count + 1);
-    leat_sql_diagnostics *diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics); // one rule after the other
+    leat_sql_diagnostics *diagnostics = leat_arena_new(&g->scratch, leat_sql_diagnostics); // one rule after the other
     gateway_order_rules(g, order);
+    gateway_read_variants(g);
     for (uint32_t i = 0; i < g->rule_count; i++) {
         gateway_rule *rule = &g->rules[order[i]];
         leat_report_context(&g->report, "rule '%.60s'", rule->plan.name);

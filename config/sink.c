@@ -45,46 +45,27 @@ static const char *const other_keys[] = {"format", NULL};
 
 // ---- one sink
 
-static const leat_sink_description *find_driver(gateway *g, const char *name)
+static const leat_sink_description *find_driver(gateway *g, const leat_yaml_node *mapping, const char *name)
 {
-    for (const leat_sink_description *const *entry = g->options->drivers->sinks; *entry; entry++)
+    gateway_names known = {.count = 0};
+    for (const leat_sink_description *const *entry = g->options->drivers->sinks; name && *entry; entry++) {
         if (!strcmp((*entry)->name, name))
             return *entry;
-    return NULL;
-}
-
-static void driver_unknown(gateway *g, const leat_yaml_node *node)
-{
-    leat_slice known[64];
-    const char *list = "";
-    uint32_t count = 0;
-    char hint[128];
-    for (const leat_sink_description *const *entry = g->options->drivers->sinks; *entry && count < 64; entry++) {
-        list = leat_arena_format(g->arena, "%s%s%s", list, count ? ", " : "", (*entry)->name);
-        known[count++] = leat_slice_text((*entry)->name);
+        gateway_names_add(&known, (*entry)->name);
     }
-    const char *nearest = leat_suggest_text(node->text, known, count, hint);
-    if (*nearest)
-        leat_report_error(&g->report, node, "unknown driver '%.60s'%s", node->text.data, nearest);
-    else
-        leat_report_error(&g->report, node, "unknown driver '%.60s'; for sinks there are %s", node->text.data, list);
+    if (name)
+        gateway_driver_unknown(g, mapping, &known, "sinks");
+    return NULL;
 }
 
 static bool read_driver(gateway *g, gateway_sink *sink, const sink_settings *settings)
 {
-    const leat_sink_description *driver = settings->driver ? find_driver(g, settings->driver) : NULL;
+    const leat_sink_description *driver = find_driver(g, sink->value, settings->driver);
     leat_error error;
     sink->plan.driver = driver;
-    if (!driver) {
-        if (settings->driver)
-            driver_unknown(g, leat_yaml_find(sink->value, "driver"));
+    if (!driver || !gateway_read_driver(g, sink->value, sink->key, &driver->settings, &sink->plan.settings))
         return false;
-    }
-    void *own = leat_arena_calloc(g->arena, driver->settings.size + 1);
-    sink->plan.settings = own;
-    if (!leat_settings_read(&g->reader, &driver->settings, sink->value, sink->key, own))
-        return false;
-    if (!driver->check || driver->check(own, &error) == LEAT_OK)
+    if (!driver->check || driver->check(sink->plan.settings, &error) == LEAT_OK)
         return true;
     gateway_driver_complains(g, sink->value, sink->key, &error);
     return false;
@@ -92,15 +73,10 @@ static bool read_driver(gateway *g, gateway_sink *sink, const sink_settings *set
 
 static bool read_sink_format(gateway *g, gateway_sink *sink)
 {
-    const leat_yaml_node *node = leat_yaml_find(sink->value, "format");
     const leat_sink_description *driver = sink->plan.driver;
-    if (!driver)
-        return true;
-    if (!driver->encodes)
-        return gateway_read_format(g, sink->value, false, &sink->plan.format, &sink->plan.format_settings);
-    if (node)
-        leat_report_error(&g->report, node, "the driver '%s' writes rows itself and takes no format", driver->name);
-    return !node;
+    if (driver && driver->encodes)
+        return gateway_takes_no_format(g, sink->value, driver->name, "writes");
+    return !driver || gateway_read_format(g, sink->value, false, &sink->plan.format, &sink->plan.format_settings);
 }
 
 static bool check_topic(gateway *g, const gateway_sink *sink, const sink_settings *settings)
@@ -137,11 +113,8 @@ static void set_common(gateway *g, gateway_sink *sink, const sink_settings *sett
 static bool read_sink(gateway *g, gateway_sink *sink)
 {
     sink_settings *settings = leat_arena_new(g->arena, sink_settings);
-    if (sink->value->kind != LEAT_YAML_MAPPING) {
-        leat_report_error(&g->report, sink->value, "expected a mapping such as { driver: mqtt, .. }, found %s",
-                          leat_yaml_kind_text(sink->value));
+    if (!gateway_is_driver(g, sink->value))
         return false;
-    }
     bool common = leat_settings_read(&g->reader, &gateway_sink_settings, sink->value, sink->key, settings);
     bool driver = read_driver(g, sink, settings);
     bool format = read_sink_format(g, sink);

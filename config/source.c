@@ -47,139 +47,17 @@ static const leat_setting table[] = {
 const leat_settings gateway_source_settings = {table, sizeof table / sizeof *table, sizeof(source_settings)};
 static const char *const other_keys[] = {"fields", "format", NULL};
 
-// ---- drivers and formats by name
-
-static const leat_source_description *find_driver(gateway *g, const char *name)
+static const leat_source_description *find_driver(gateway *g, const leat_yaml_node *mapping, const char *name)
 {
-    for (const leat_source_description *const *entry = g->options->drivers->sources; *entry; entry++)
+    gateway_names known = {.count = 0};
+    for (const leat_source_description *const *entry = g->options->drivers->sources; name && *entry; entry++) {
         if (!strcmp((*entry)->name, name))
             return *entry;
+        gateway_names_add(&known, (*entry)->name);
+    }
+    if (name)
+        gateway_driver_unknown(g, mapping, &known, "sources");
     return NULL;
-}
-
-static void driver_unknown(gateway *g, const leat_yaml_node *node)
-{
-    leat_slice known[64];
-    const char *list = "";
-    uint32_t count = 0;
-    char hint[128];
-    for (const leat_source_description *const *entry = g->options->drivers->sources; *entry && count < 64; entry++) {
-        list = leat_arena_format(g->arena, "%s%s%s", list, count ? ", " : "", (*entry)->name);
-        known[count++] = leat_slice_text((*entry)->name);
-    }
-    const char *nearest = leat_suggest_text(node->text, known, count, hint);
-    if (*nearest)
-        leat_report_error(&g->report, node, "unknown driver '%.60s'%s", node->text.data, nearest);
-    else
-        leat_report_error(&g->report, node, "unknown driver '%.60s'; for sources there are %s", node->text.data, list);
-}
-
-static const leat_format_description *find_format(gateway *g, const leat_yaml_node *name)
-{
-    leat_slice known[32];
-    uint32_t count = 0;
-    char hint[128];
-    for (const leat_format_description *const *entry = g->options->drivers->formats; *entry && count < 32; entry++) {
-        if (leat_slice_is(name->text, (*entry)->name))
-            return *entry;
-        known[count++] = leat_slice_text((*entry)->name);
-    }
-    leat_report_error(&g->report, name, "unknown format '%.60s'%s", name->text.data,
-                      leat_suggest_text(name->text, known, count, hint));
-    return NULL;
-}
-
-static const leat_format_description *default_format(gateway *g)
-{
-    for (const leat_format_description *const *entry = g->options->drivers->formats; *entry; entry++)
-        if (!strcmp((*entry)->name, "json"))
-            return *entry;
-    return NULL;
-}
-
-static bool read_format_settings(gateway *g, const leat_format_description *format, const leat_yaml_node *name,
-                                 const leat_yaml_node *mapping, const void **out_settings)
-{
-    const leat_settings *tables[] = {&format->settings};
-    leat_settings_known known = {tables, 1, NULL};
-    void *settings = leat_arena_calloc(g->arena, format->settings.size + 1);
-    *out_settings = settings;
-    if (mapping && mapping->kind != LEAT_YAML_MAPPING && !leat_yaml_is_null(mapping)) {
-        leat_report_error(&g->report, mapping, "format '%s': expected a mapping of its settings, found %s",
-                          format->name, leat_yaml_kind_text(mapping));
-        return false;
-    }
-    leat_settings_unknown(&g->reader, mapping, &known);
-    return leat_settings_read(&g->reader, &format->settings, mapping, name, settings);
-}
-
-static bool format_fits(gateway *g, const leat_format_description *format, const leat_yaml_node *name, bool decodes)
-{
-    if (decodes ? format->decodes : format->encodes)
-        return true;
-    leat_report_error(&g->report, name, "format '%s' cannot %s", format->name, decodes ? "read" : "write");
-    return false;
-}
-
-bool gateway_read_format(gateway *g, const leat_yaml_node *mapping, bool decodes,
-                         const leat_format_description **out_format, const void **out_settings)
-{
-    const leat_yaml_node *node = leat_yaml_find(mapping, "format"), *name = node, *settings = NULL;
-    *out_format = NULL;
-    if (!node) {
-        *out_format = default_format(g);
-        return !*out_format || read_format_settings(g, *out_format, NULL, NULL, out_settings);
-    }
-    if (node->kind == LEAT_YAML_MAPPING && node->count == 1) {
-        name = node->pairs[0].key;
-        settings = node->pairs[0].value;
-    } else if (node->kind != LEAT_YAML_SCALAR || leat_yaml_is_null(node)) {
-        leat_report_error(&g->report, node, "key 'format': expected a name such as json, or { csv: { header: true } }");
-        return false;
-    }
-    const leat_format_description *format = find_format(g, name);
-    if (!format || !format_fits(g, format, name, decodes))
-        return false;
-    *out_format = format;
-    return read_format_settings(g, format, name, settings, out_settings);
-}
-
-// Keys of the format that stand beside `format:` are told where they belong.
-void gateway_unknown_keys(gateway *g, const leat_yaml_node *mapping, const leat_settings_known *known,
-                          const leat_format_description *format)
-{
-    const char *others[64];
-    uint32_t count = 0;
-    for (; known->others && known->others[count] && count < 32; count++)
-        others[count] = known->others[count];
-    for (uint32_t i = 0; format && i < mapping->count && count < 63; i++) {
-        leat_slice key = mapping->pairs[i].key->text;
-        if (leat_settings_knows(known, key) || !leat_settings_find(&format->settings, key))
-            continue;
-        leat_report_error(&g->report, mapping->pairs[i].key,
-                          "'%s' is a setting of the format: format: { %s: { %s: .. } }", key.data, format->name,
-                          key.data);
-        others[count++] = key.data;
-    }
-    others[count] = NULL;
-    leat_settings_known all = {known->tables, known->table_count, others};
-    leat_settings_unknown(&g->reader, mapping, &all);
-}
-
-// "path: '-' is ..." points at the value of `path`.
-void gateway_driver_complains(gateway *g, const leat_yaml_node *mapping, const leat_yaml_node *key,
-                              const leat_error *error)
-{
-    const char *colon = strchr(error->message, ':');
-    leat_slice name = leat_slice_of(error->message, colon ? (size_t)(colon - error->message) : 0);
-    int index = colon ? leat_yaml_index(mapping, name) : -1;
-    const leat_yaml_node *fields = leat_yaml_find(mapping, "fields");
-    const leat_yaml_node *place = index >= 0 ? mapping->pairs[index].value : key;
-    if (index < 0 && colon && name.size > 8 && !memcmp(name.data, "field '", 7)) { // "field 'temperature': .."
-        int field = leat_yaml_index(fields, leat_slice_of(name.data + 7, name.size - 8));
-        place = field >= 0 ? fields->pairs[field].key : key;
-    }
-    leat_report_error(&g->report, place, "%s", error->message);
 }
 
 // ---- event time and watermark
@@ -226,7 +104,7 @@ static bool set_event_time(gateway *g, gateway_source *source, const char *name)
 static void set_expression(gateway *g, gateway_source *source)
 {
     const leat_yaml_node *node = leat_settings_node(source->value, "watermark.as");
-    leat_sql_diagnostics *diagnostics = leat_arena_new(g->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *diagnostics = leat_arena_new(&g->scratch, leat_sql_diagnostics);
     leat_type type = leat_type_of(LEAT_KIND_TIMESTAMP);
     leat_plan_watermark *watermark = &source->plan.watermark;
     leat_sql_expr *expr;
@@ -320,29 +198,18 @@ static void check_keys(gateway *g, const gateway_source *source)
 
 static bool read_driver(gateway *g, gateway_source *source, const source_settings *settings)
 {
-    const leat_source_description *driver = settings->driver ? find_driver(g, settings->driver) : NULL;
+    const leat_source_description *driver = find_driver(g, source->value, settings->driver);
     source->plan.driver = driver;
-    if (!driver) {
-        if (settings->driver)
-            driver_unknown(g, leat_yaml_find(source->value, "driver"));
-        return false;
-    }
-    void *own = leat_arena_calloc(g->arena, driver->settings.size + 1);
-    source->plan.settings = own;
-    return leat_settings_read(&g->reader, &driver->settings, source->value, source->key, own);
+    return driver &&
+           gateway_read_driver(g, source->value, source->key, &driver->settings, (const void **)&source->plan.settings);
 }
 
 static bool read_source_format(gateway *g, gateway_source *source)
 {
-    const leat_yaml_node *node = leat_yaml_find(source->value, "format");
     const leat_source_description *driver = source->plan.driver;
-    if (!driver)
-        return true;
-    if (!driver->decodes)
-        return gateway_read_format(g, source->value, true, &source->plan.format, &source->plan.format_settings);
-    if (node)
-        leat_report_error(&g->report, node, "the driver '%s' makes rows itself and takes no format", driver->name);
-    return !node;
+    if (driver && driver->decodes)
+        return gateway_takes_no_format(g, source->value, driver->name, "makes");
+    return !driver || gateway_read_format(g, source->value, true, &source->plan.format, &source->plan.format_settings);
 }
 
 static void set_default_fields(gateway_source *source)
@@ -495,11 +362,8 @@ static bool read_source(gateway *g, gateway_source *source)
 {
     gateway_field *places;
     source_settings *settings = leat_arena_new(g->arena, source_settings);
-    if (source->value->kind != LEAT_YAML_MAPPING) {
-        leat_report_error(&g->report, source->value, "expected a mapping such as { driver: mqtt, .. }, found %s",
-                          leat_yaml_kind_text(source->value));
+    if (!gateway_is_driver(g, source->value))
         return false;
-    }
     bool common = leat_settings_read(&g->reader, &gateway_source_settings, source->value, source->key, settings);
     source->to = settings->to;
     source->to_node = leat_yaml_find(source->value, "to");
@@ -560,6 +424,15 @@ static void add_failed(gateway *g, const char *name)
 {
     leat_planner_add_failed(g->planner, name);
     leat_planner_add_failed(g->planner, leat_arena_format(g->arena, "%s.rejected", name));
+}
+
+void gateway_read_source(gateway *g, uint32_t index)
+{
+    gateway_source *source = &g->sources[index];
+    if (read_source(g, source))
+        add_streams(g, source, index);
+    else
+        add_failed(g, source->plan.name);
 }
 
 void gateway_read_sources(gateway *g)

@@ -10,11 +10,11 @@ enum { WINDOW_ITEMS_MAX = LEAT_COLUMNS_MAX };
 typedef struct window_settings {
     int64_t tumbling_ms, sliding_ms, slide_ms, cumulative_ms, step_ms, session_ms, lateness_ms;
     int64_t count_size, count_slide, trigger_count, trigger_every_ms, evict_count, evict_time_ms;
-    double threshold;
+    double threshold, trigger_threshold;
     int32_t time, trigger_time;
     bool global, updates, trigger_end, purging, after;
-    const char *delta;  // read as an expression
-    const char *offset; // a duration that may be negative
+    const char *delta, *trigger_delta; // read as expressions
+    const char *offset;                // a duration that may be negative
 } window_settings;
 
 #define MEMBER(name) offsetof(window_settings, name)
@@ -47,6 +47,10 @@ static const leat_setting table[] = {
      "A result after every so many rows."},
     {"trigger.every", LEAT_SETTING_DURATION, MEMBER(trigger_every_ms), false, NULL, 1, -1, NULL,
      "A result every so often, and at the end of the window."},
+    {"trigger.delta", LEAT_SETTING_EXPRESSION, MEMBER(trigger_delta), false, NULL, 0, 0, NULL,
+     "How far a row is from the row that fired last, as SQL: `ABS(v - last_v)`."},
+    {"trigger.threshold", LEAT_SETTING_NUMBER, MEMBER(trigger_threshold), false, NULL, 0, 0, NULL,
+     "Of `trigger.delta`: a result for a row that is further than this."},
     {"trigger.end", LEAT_SETTING_BOOLEAN, MEMBER(trigger_end), false, "false", 0, 0, NULL,
      "A result at the end of the window beside `count`; for global windows at the end of the input."},
     {"trigger.time", LEAT_SETTING_CHOICE, MEMBER(trigger_time), false, NULL, 0, 0, times,
@@ -215,6 +219,8 @@ static void read_assigner(window_reader *r)
         set_count_window(r);
     else
         spec->aggregate.window = (leat_window){.kind = LEAT_WINDOW_SESSION, .gap_ms = r->set.session_ms};
+    if (r->set.session_ms >= LEAT_WINDOW_MS_MAX)
+        fail(r, "session", "the gap is too long");
     bool session = !strncmp(assigner, "session", 7);
     bool unaligned = session || r->set.global || !strcmp(assigner, "count_window");
     if (!strcmp(assigner, "count_window"))
@@ -237,8 +243,24 @@ static void set_end_trigger(window_reader *r, bool processing)
     leat_window_stream_spec *spec = &r->form->spec;
     if (spec->assigner == LEAT_ASSIGN_GLOBAL && !r->set.trigger_end)
         fail(r, "trigger",
-             "a global window has no end: its trigger needs 'count', 'every' or, for bounded inputs, 'end'");
+             "a global window has no end: its trigger needs 'count', 'every', 'delta' or, for bounded inputs, 'end'");
     spec->trigger = processing ? LEAT_TRIGGER_PROCESSING_TIME : LEAT_TRIGGER_EVENT_TIME;
+}
+
+static void read_trigger_delta(window_reader *r, bool another)
+{
+    leat_window_stream_spec *spec = &r->form->spec;
+    if (another)
+        fail(r, "trigger.delta", "'delta' excludes 'count' and 'every': a window has one trigger");
+    if (!given(r, "trigger.threshold"))
+        fail(r, "trigger", "'delta' and 'threshold' belong together");
+    if (spec->assigner == LEAT_ASSIGN_TIME && spec->aggregate.window.kind == LEAT_WINDOW_SESSION)
+        fail(r, "trigger.delta",
+             "sessions have no such trigger: of two that become one, none has the row that fired last");
+    spec->trigger_threshold = r->set.trigger_threshold;
+    r->form->trigger_delta =
+        gateway_expression(r->g, r->rule, leat_settings_node(r->value, "trigger.delta"), "trigger.delta");
+    r->failed |= !r->form->trigger_delta;
 }
 
 static void read_trigger(window_reader *r)
@@ -247,13 +269,17 @@ static void read_trigger(window_reader *r)
     const leat_yaml_node *node = leat_yaml_find(r->value, "trigger");
     bool windows_processing = r->set.time == TIME_PROCESSING;
     bool processing = given(r, "trigger.time") ? r->set.trigger_time == TIME_PROCESSING : windows_processing;
-    bool count = given(r, "trigger.count"), every = given(r, "trigger.every");
+    bool count = given(r, "trigger.count"), every = given(r, "trigger.every"), delta = given(r, "trigger.delta");
     if (node && node->kind != LEAT_YAML_MAPPING) // said by the settings
         return;
     if (count && every)
         fail(r, "trigger.every", "'count' and 'every' exclude each other: a window has one trigger");
-    if (count && given(r, "trigger.time"))
-        fail(r, "trigger.time", "'time' means nothing beside 'count'");
+    if (delta)
+        read_trigger_delta(r, count || every);
+    else if (given(r, "trigger.threshold"))
+        fail(r, "trigger.threshold", "'delta' and 'threshold' belong together");
+    if ((count || delta) && given(r, "trigger.time"))
+        fail(r, "trigger.time", "'time' means nothing beside '%s'", count ? "count" : "delta");
     if (windows_processing && !processing)
         fail(r, "trigger.time", "windows of processing time have no event time; leave out 'trigger.time'");
     if (r->set.updates && node)
@@ -261,10 +287,13 @@ static void read_trigger(window_reader *r)
     spec->purging = r->set.purging;
     spec->trigger_count = r->set.trigger_count;
     spec->trigger_interval_ms = r->set.trigger_every_ms;
-    spec->trigger_at_end = r->set.trigger_end && (count || (every && processing)) && !windows_processing;
-    if (r->set.trigger_end && windows_processing && count)
-        fail(r, "trigger.end", "'end' beside 'count' is by event time; these windows are of processing time");
-    if (count)
+    spec->trigger_at_end = r->set.trigger_end && (count || delta || (every && processing)) && !windows_processing;
+    if (r->set.trigger_end && windows_processing && (count || delta))
+        fail(r, "trigger.end", "'end' beside '%s' is by event time; these windows are of processing time",
+             count ? "count" : "delta");
+    if (delta)
+        spec->trigger = LEAT_TRIGGER_DELTA;
+    else if (count)
         spec->trigger = LEAT_TRIGGER_COUNT;
     else if (every)
         spec->trigger = processing ? LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME : LEAT_TRIGGER_CONTINUOUS_EVENT_TIME;

@@ -303,13 +303,13 @@ static const char *refusal(const leat_sql_expr *expr)
     case LEAT_SQL_EXPR_STAR:
         return "* may only stand alone in SELECT or in COUNT(*)";
     case LEAT_SQL_EXPR_IN_QUERY:
-        return "IN (SELECT ..) has to stand alone or beside other conditions with AND in WHERE";
+        return "IN (SELECT ..) stands in WHERE, SELECT and HAVING; put it into a query in FROM";
     case LEAT_SQL_EXPR_QUANTIFIED:
-        return "ANY, SOME and ALL over a query are not in leat, nor in Flink's streaming mode; join instead";
+        return "ANY, SOME and ALL over a query have to stand alone or beside other conditions with AND in WHERE";
     case LEAT_SQL_EXPR_EXISTS:
-        return "EXISTS has to stand alone or beside other conditions with AND in WHERE";
+        return "EXISTS stands in WHERE, SELECT and HAVING; put it into a query in FROM";
     case LEAT_SQL_EXPR_SUBQUERY:
-        return "a query as a value (scalar subquery) is not in leat yet";
+        return "a query as a value (scalar subquery) stands in SELECT, WHERE and HAVING; compute it in a query in FROM";
     case LEAT_SQL_EXPR_TABLE:
         return "TABLE is only an argument of a function in FROM";
     case LEAT_SQL_EXPR_DESCRIPTOR:
@@ -356,6 +356,12 @@ leat_expr *leat_sql_bind(leat_sql_binder *binder, const leat_sql_expr *expr)
         return bind_index(binder, expr);
     case LEAT_SQL_EXPR_FIELD:
         return bind_field(binder, leat_sql_bind(binder, expr->field.operand), &expr->field.field, expr->span);
+    case LEAT_SQL_EXPR_SUBQUERY:
+    case LEAT_SQL_EXPR_EXISTS:
+    case LEAT_SQL_EXPR_IN_QUERY:
+        if (binder->query_value)
+            return binder->query_value(binder, expr);
+        // fall through
     default:
         leat_sql_binder_error(binder, expr->span, "%s", refusal(expr));
         return NULL;

@@ -19,6 +19,7 @@ enum {
     LEAT_SQL_INPUT_GROUPING, // GROUPING(a, b)
     LEAT_SQL_INPUT_OVER,     // f(..) OVER (..)
     LEAT_SQL_INPUT_ITEM,     // QUALIFY: an item of the select list by its alias
+    LEAT_SQL_INPUT_QUERY,    // (SELECT ..) as a value
     LEAT_SQL_AGGREGATES_MAX = 128,
     LEAT_SQL_GROUPINGS_MAX = 16
 };
@@ -71,6 +72,9 @@ struct leat_sql_binder {
     // Calls that mean something of their own here (MATCH_RECOGNIZE): true when it was one, bound or reported. NULL: none.
     bool (*own_call)(leat_sql_binder *binder, const leat_sql_expr *expr, leat_expr **out_expr);
     void *own; // of own_call
+    // (SELECT ..), EXISTS and IN as values: a tree, or NULL after reporting. NULL: refused here.
+    leat_expr *(*query_value)(leat_sql_binder *binder, const leat_sql_expr *expr);
+    void *queries; // of query_value
 };
 
 leat_expr *leat_sql_bind(leat_sql_binder *binder, const leat_sql_expr *expr);

@@ -1,4 +1,6 @@
 // Asks a process function what it takes, keeps and gives: runs its declare() with the arguments of one call.
+#include <string.h>
+
 #include "config/sql/planner_state.h"
 #include "operators/base/number.h"
 
@@ -195,6 +197,16 @@ static const char *kept(plan_declaration *plan, const char *name)
     return leat_arena_copy(plan->rule->arena, name, strlen(name));
 }
 
+static void more_columns(leat_arena *arena, plan_declared_output *output)
+{
+    uint32_t room = output->column_room ? output->column_room * 2 : 8;
+    leat_field *columns = leat_arena_array(arena, leat_field, room);
+    if (output->column_count)
+        memcpy(columns, output->columns, output->column_count * sizeof *columns);
+    output->columns = columns;
+    output->column_room = room;
+}
+
 static void output_column(leat_declare *declare, uint32_t output, const char *name, leat_api_type type)
 {
     plan_declaration *plan = declare->plan;
@@ -205,6 +217,8 @@ static void output_column(leat_declare *declare, uint32_t output, const char *na
         return;
     }
     plan_declared_output *to = plan->outputs[output];
+    if (to->column_count == to->column_room)
+        more_columns(plan->rule->arena, to);
     to->columns[to->column_count++] = (leat_field){leat_slice_text(kept(plan, name)), column};
 }
 
@@ -228,8 +242,9 @@ static uint32_t state(leat_declare *declare, const char *name, leat_state_kind k
 {
     plan_declaration *plan = declare->plan;
     leat_type known;
-    int form = (int)kind & ~LEAT_STATE_SHARED;
+    int form = (int)kind & LEAT_STATE_FORM;
     if (plan->state_count == STATES_MAX || !name || form < LEAT_STATE_VALUE || form > LEAT_STATE_MAP || ttl_ms < 0 ||
+        ((int)kind & ~(LEAT_STATE_FORM | LEAT_STATE_SHARED | LEAT_STATE_REFRESH_READ)) ||
         !plan_type_of_api(plan->rule, type, &known)) {
         failed(plan, plan->span, "declares a state that leat cannot keep");
         return 0;

@@ -148,12 +148,13 @@ static const struct {
 
 #define UNIT_WORDS "YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE or SECOND"
 
-leat_sql_unit parse_unit(parser *p, leat_sql_span *out_span)
+// plural: MINUTES stands for MINUTE, as it does in INTERVAL.
+static leat_sql_unit read_unit(parser *p, bool plural, leat_sql_span *out_span)
 {
     leat_sql_keyword word = current(p)->keyword;
     *out_span = here(p);
     for (size_t i = 0; i < sizeof units / sizeof *units && word; i++) {
-        if (word == units[i].word) {
+        if (word == units[i].word || (plural && word == units[i].plural)) {
             advance(p);
             return units[i].unit;
         }
@@ -164,6 +165,8 @@ leat_sql_unit parse_unit(parser *p, leat_sql_span *out_span)
     unexpected(p, UNIT_WORDS);
     return LEAT_SQL_UNIT_NONE;
 }
+
+leat_sql_unit parse_unit(parser *p, leat_sql_span *out_span) { return read_unit(p, false, out_span); }
 
 static bool parse_precision(parser *p, int32_t *out, int32_t *out_second)
 {
@@ -188,13 +191,13 @@ bool parse_interval_qualifier(parser *p, leat_sql_interval_qualifier *out)
 {
     leat_sql_span from, to;
     *out = (leat_sql_interval_qualifier){.precision = -1, .precision_to = -1};
-    out->from = parse_unit(p, &from);
+    out->from = read_unit(p, true, &from);
     if (out->from > LEAT_SQL_UNIT_SECOND)
         error_at(p, from, "an INTERVAL has no %s, expected " UNIT_WORDS, leat_sql_unit_name(out->from));
     parse_precision(p, &out->precision, out->from == LEAT_SQL_UNIT_SECOND ? &out->precision_to : NULL);
     if (!take_word(p, KW_TO))
         return !p->panic;
-    out->to = parse_unit(p, &to);
+    out->to = read_unit(p, true, &to);
     if (!p->panic && !units_follow(out->from, out->to))
         error_at(p, to, "an INTERVAL does not go from %s TO %s", leat_sql_unit_name(out->from),
                  leat_sql_unit_name(out->to));
@@ -298,9 +301,10 @@ static leat_sql_expr *parse_interval(parser *p)
     if (!expect(p, TOKEN_STRING) || !parse_interval_qualifier(p, &expr->literal.interval))
         return expr;
     if (!interval_value(expr->literal.text, &expr->literal.interval, &expr->literal.interval_value))
-        error_at(p, place, "found '%.*s', expected %s",
+        error_at(p, place, "found '%.*s', expected %s%s",
                  (int)(expr->literal.text.size > 40 ? 40 : expr->literal.text.size), expr->literal.text.data,
-                 interval_example(&expr->literal.interval));
+                 interval_example(&expr->literal.interval),
+                 strspn(expr->literal.text.data, "0123456789") > INTERVAL_DIGITS ? ", at most ten digits" : "");
     if (expr->literal.interval_negative)
         expr->literal.interval_value = -expr->literal.interval_value;
     return expr;

@@ -164,7 +164,8 @@ static void fill_result(const plan_rule *rule, const relation *rows, leat_rule_r
                                      .late_node = rule->has_late ? rule->late.node : UINT32_MAX,
                                      .late_output = rule->has_late ? rule->late.output : 0,
                                      .late_schema = rule->has_late ? rule->late.schema : NULL,
-                                     .output_count = rule->output_count};
+                                     .output_count = rule->output_count,
+                                     .has_ttl_states = rule->has_ttl_states};
     if (!outputs_used)
         return;
     leat_rule_output *outputs = leat_arena_array(rule->arena, leat_rule_output, rule->output_count);
@@ -198,6 +199,7 @@ static void add_streams(plan_rule *rule, const relation *rows, const leat_rule_r
     seen->times = rows->times;
     seen->window_start = rows->window_start;
     seen->window_end = rows->window_end;
+    seen->windows = rows->windows;
     if (rule->has_late)
         add_side_stream(rule, rows, "late", result->late_node, result->late_output, result->late_schema);
     for (uint32_t i = 0; i < result->output_count; i++)

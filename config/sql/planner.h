@@ -37,6 +37,8 @@ void leat_planner_miss_functions(leat_planner *planner); // sets functions_missi
 
 // Returns its index. For source and sink nodes of the YAML side; the planner adds the operators.
 uint32_t leat_planner_add_node(leat_planner *planner, const leat_plan_node *node);
+// Behind the last rule and sink: interval joins keep and give only what somebody reads.
+void leat_planner_drop_unread(leat_planner *planner);
 const leat_plan_node *leat_planner_nodes(const leat_planner *planner, uint32_t *out_count);
 
 // ---- streams
@@ -56,6 +58,8 @@ typedef struct leat_planner_stream {
 void leat_planner_add_stream(leat_planner *planner, const leat_planner_stream *stream);
 // A source or rule that could not be compiled: who reads it fails silently.
 void leat_planner_add_failed(leat_planner *planner, const char *name);
+// The stream that a table with these hints (OPTIONS) means.
+void leat_planner_add_variant(leat_planner *planner, const leat_sql_hints *hints, const char *stream);
 const leat_planner_stream *leat_planner_find_stream(const leat_planner *planner,
                                                     leat_slice name); // NULL: none, or failed
 
@@ -63,7 +67,8 @@ const leat_planner_stream *leat_planner_find_stream(const leat_planner *planner,
 // CTEs are left out. Into the arena.
 typedef struct leat_planner_table {
     leat_slice name;
-    leat_sql_span span; // of the first appearance
+    leat_sql_span span;          // of the first appearance
+    const leat_sql_hints *hints; // behind the table, NULL: none; each of them makes an entry of its own
 } leat_planner_table;
 uint32_t leat_planner_tables(leat_arena *arena, const leat_sql_script *script, const leat_planner_table **out_tables);
 
@@ -110,6 +115,7 @@ typedef struct leat_rule_request {
     int64_t allowed_lateness_ms; // of all its window aggregations; > 0 without one is an error
     bool late_output;            // `late_to` is set or RULE.late is read: late rows of its first window aggregation
     int64_t state_ttl_ms;        // 0: none
+    bool state_ttl_reads;        // states of process functions: reading refreshes too
     bool unbounded;              // `unbounded: true`: state without a bound is meant
     const leat_rule_emit *emit;  // NULL: windows give their result at the end
 } leat_rule_request;
@@ -128,6 +134,7 @@ typedef struct leat_rule_result {
     const leat_schema *late_schema;
     uint32_t output_count; // named outputs of the outermost process function; late is not among them
     const leat_rule_output *outputs;
+    bool has_ttl_states; // of a process function
     bool reads_failed; // failed because a stream that it reads has failed: there may be no diagnostic
 } leat_rule_result;
 

@@ -88,22 +88,30 @@ static relation table_changes(plan_rule *rule, const plan_stream *stream)
     return made;
 }
 
+static const plan_stream *find_stream(const plan_rule *rule, leat_slice name)
+{
+    for (uint32_t i = 0; i < rule->planner->stream_count; i++)
+        if (leat_slice_is(name, rule->planner->streams[i].stream.name))
+            return &rule->planner->streams[i];
+    return NULL;
+}
+
+static bool read_stream(plan_rule *rule, const plan_stream *stream, relation *out)
+{
+    rule->reads_failed |= stream->failed;
+    rule->failed |= stream->failed;
+    *out = stream->stream.table && !stream->failed ? table_changes(rule, stream) : stream->relation;
+    return !stream->failed;
+}
+
 bool plan_table(plan_rule *rule, plan_name *names, const leat_sql_path *path, relation *out)
 {
     leat_slice text = path_text(rule, path);
     for (plan_name *name = names; name && path->count == 1; name = name->before)
         if (leat_slice_equal(name->name, text))
             return plan_named(rule, name, path, out);
-    for (uint32_t i = 0; i < rule->planner->stream_count; i++) {
-        const plan_stream *stream = &rule->planner->streams[i];
-        if (!leat_slice_is(text, stream->stream.name))
-            continue;
-        rule->reads_failed |= stream->failed;
-        rule->failed |= stream->failed;
-        *out = stream->stream.table && !stream->failed ? table_changes(rule, stream) : stream->relation;
-        return !stream->failed;
-    }
-    return table_unknown(rule, names, path, text);
+    const plan_stream *stream = find_stream(rule, text);
+    return stream ? read_stream(rule, stream, out) : table_unknown(rule, names, path, text);
 }
 
 // ---- what is refused
@@ -123,15 +131,18 @@ static bool plan_stream_table(plan_rule *rule, plan_name *names, const leat_sql_
         plan_error(rule, table->span, "FOR SYSTEM_TIME AS OF stands on the right side of a join only");
         return false;
     }
-    if (table->hints.count && !plan_refuse_options(rule, &table->hints))
-        return false;
+    if (table->hints.count) {
+        const char *variant = plan_variant_of(rule, &table->table.path, &table->hints);
+        const plan_stream *stream = variant ? find_stream(rule, leat_slice_text(variant)) : NULL;
+        return stream && read_stream(rule, stream, out);
+    }
     return plan_table(rule, names, &table->table.path, out);
 }
 
 static bool plan_function_table(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, relation *out)
 {
     if (table->lateral)
-        return refuse(rule, table->span, "LATERAL");
+        return refuse(rule, table->span, "LATERAL TABLE(f(..)), a table function for each row,");
     if (plan_is_keep_first(table->function.call))
         return plan_keep_first(rule, names, table, out);
     return plan_is_window_function(table->function.call) ? plan_window_function(rule, names, table, out)
@@ -144,7 +155,7 @@ static bool plan_rows_of(plan_rule *rule, plan_name *names, const leat_sql_table
     case LEAT_SQL_TABLE_NAME:
         return plan_stream_table(rule, names, table, joined, out);
     case LEAT_SQL_TABLE_QUERY:
-        return table->lateral ? refuse(rule, table->span, "LATERAL") : plan_query(rule, names, table->query, out);
+        return plan_query(rule, names, table->query, out);
     case LEAT_SQL_TABLE_FUNCTION:
         return plan_function_table(rule, names, table, out);
     case LEAT_SQL_TABLE_UNNEST:
@@ -168,6 +179,24 @@ static leat_slice table_alias(const leat_sql_table_ref *table)
     return (leat_slice){0};
 }
 
+// The names as a SELECT in FROM gives them: those that it gives twice mean nothing, though its columns are told apart.
+static const leat_schema *given_names(plan_rule *rule, const leat_sql_table_ref *table, const leat_schema *schema)
+{
+    const leat_sql_select *select = table->kind == LEAT_SQL_TABLE_QUERY && table->query->kind == LEAT_SQL_QUERY_SELECT
+                                        ? table->query->select
+                                        : NULL;
+    leat_field *fields;
+    if (!select || table->columns.count || select->item_count != schema->count)
+        return schema;
+    for (uint32_t i = 0; i < select->item_count; i++)
+        if (select->items[i].expr->kind == LEAT_SQL_EXPR_STAR)
+            return schema;
+    leat_schema *given = plan_schema_new(rule, schema->count, &fields);
+    for (uint32_t i = 0; i < schema->count; i++)
+        fields[i] = (leat_field){plan_item_name(rule, &select->items[i], i), schema->fields[i].type};
+    return given;
+}
+
 static bool plan_one(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, bool joined, plan_source *out)
 {
     if (!plan_rows_of(rule, names, table, joined, &out->relation) ||
@@ -175,8 +204,10 @@ static bool plan_one(plan_rule *rule, plan_name *names, const leat_sql_table_ref
         return false;
     bool named = table->kind == LEAT_SQL_TABLE_NAME && !leat_sql_name_present(&table->alias);
     leat_sql_scope_table *names_of = leat_arena_new(rule->arena, leat_sql_scope_table);
-    *names_of = (leat_sql_scope_table){
-        .alias = table_alias(table), .path = named ? &table->table.path : NULL, .schema = out->relation.schema};
+    *names_of = (leat_sql_scope_table){.alias = table_alias(table),
+                                       .path = named ? &table->table.path : NULL,
+                                       .schema = given_names(rule, table, out->relation.schema)};
+    names_of->given = names_of->schema != out->relation.schema;
     out->scope = (leat_sql_scope){names_of, 1};
     return true;
 }

@@ -549,6 +549,10 @@ static leat_process_spec *process_spec(call_plan *it, const plan_declaration *de
     const char **names = leat_arena_array(arena, const char *, declared->output_count);
     memcpy(tables, it->tables, sizeof *tables * it->table_count);
     memcpy(states, declared->states, sizeof *states * declared->state_count);
+    for (uint32_t i = 0; i < declared->state_count; i++) {
+        states[i].kind |= it->rule->request->state_ttl_reads ? LEAT_STATE_REFRESH_READ : 0;
+        it->rule->has_ttl_states |= states[i].ttl_ms || it->rule->request->state_ttl_ms;
+    }
     for (uint32_t i = 0; i < declared->output_count; i++)
         names[i] = declared->outputs[i]->name;
     *spec = (leat_process_spec){.function = it->function,

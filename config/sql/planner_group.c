@@ -154,6 +154,11 @@ static bool choose_mode(plan_rule *rule, aggregation *it)
         return use_function_window(rule, it);
     it->time_key = -1;
     relation rows;
+    if (windowed && from->pending &&
+        plan_refuse_clock(
+            rule, from,
+            "an aggregation that computes with their bounds is not in leat; compute them in a query around"))
+        return false;
     if (!plan_materialize(rule, from, &rows) || !plan_normalized(rule, &rows, it->group->span, &it->input))
         return false;
     if (it->group->window) {
@@ -476,15 +481,18 @@ static void find_columns(plan_rule *rule, const aggregation *it, const one_set *
 }
 
 // Which columns of the result bound its window, and which tell its time.
-static void mark_window(const aggregation *it, plan_grouped *out)
+static void mark_window(plan_rule *rule, const aggregation *it, plan_grouped *out)
 {
     bool *times = (bool *)out->relation.times;
     if (it->mode == MODE_UNBOUNDED || it->by_clock)
         return;
     out->relation.window_start = out->first_property;
     out->relation.window_end = out->first_property + 1;
-    if (it->mode != MODE_ATTACHED)
+    if (it->mode != MODE_ATTACHED) {
+        const plan_window *window = it->group->window ? it->group->window : it->group->input->pending;
+        out->relation.windows = plan_windows_of(rule, window, &it->input);
         return;
+    }
     out->relation.window_start = (int32_t)out->key_columns[it->start_key];
     out->relation.window_end = (int32_t)out->key_columns[it->end_key];
     for (uint32_t i = 0; i < it->group->key_count; i++)
@@ -595,7 +603,7 @@ bool plan_group_by(plan_rule *rule, plan_group *group, plan_grouped *out)
     bool single = group->set_count == 1 && !group->aggregates->grouping_count;
     if (single ? !one_group(rule, &it, out) : !unite_sets(rule, &it, out))
         return false;
-    mark_window(&it, out);
+    mark_window(rule, &it, out);
     return true;
 }
 
@@ -628,7 +636,8 @@ bool plan_check_grouped(plan_rule *rule, const leat_sql_binder *binder, const pl
 static leat_expr *regroup_column(plan_rule *rule, const plan_grouped *grouped, const leat_expr *expr)
 {
     bool aggregate = expr->input == LEAT_SQL_INPUT_AGGREGATE, window = expr->input == LEAT_SQL_INPUT_WINDOW;
-    if (expr->input == LEAT_SQL_INPUT_OVER) // stays for planner_over.c
+    if (expr->input == LEAT_SQL_INPUT_OVER ||
+        expr->input == LEAT_SQL_INPUT_QUERY) // of planner_over.c, planner_scalar.c
         return (leat_expr *)expr;
     LEAT_ASSERT(aggregate || window || expr->input == LEAT_SQL_INPUT_GROUPING);
     uint32_t first =

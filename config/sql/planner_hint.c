@@ -72,53 +72,48 @@ const leat_rule_request *plan_request_with_ttl(plan_rule *rule, int64_t ttl_ms)
     return request;
 }
 
-// ---- OPTIONS: a stream is read by several rules, so that it is the source whose settings say how
+// ---- OPTIONS: the variants of sources are made before rules are planned (config/variant.c)
 
-static const struct {
-    const char *option, *instead;
-} options[] = {
-    {"scan.watermark.emit.strategy", "set the source's `watermark.interval` (0 is on-event)"},
-    {"scan.watermark.emit.on-event.gap", "set the source's `watermark.interval`"},
-    {"scan.watermark.idle-timeout", "set the source's `watermark.idle`"},
-    {"scan.watermark.alignment.group", "leat does not hold a source back for another"},
-    {"scan.watermark.alignment.max-drift", "leat does not hold a source back for another"},
-    {"scan.watermark.alignment.update-interval", "leat does not hold a source back for another"},
-    {"scan.parallelism", "set the agent's `workers`"},
-    {"scan.startup.mode", "set where the source begins with its driver's settings"},
-};
-
-enum { OPTIONS = sizeof options / sizeof *options };
-
-static void option_refused(plan_rule *rule, const leat_sql_hint_entry *entry)
+void leat_planner_add_variant(leat_planner *planner, const leat_sql_hints *hints, const char *stream)
 {
-    leat_slice known[OPTIONS], key = entry->key.text;
-    char hint[128];
-    for (uint32_t i = 0; i < OPTIONS; i++) {
-        known[i] = leat_slice_text(options[i].option);
-        if (!leat_slice_equal(key, known[i]))
-            continue;
-        plan_error(rule, entry->key.span, "'%s' cannot be set by a hint, since other rules read the same stream: %s",
-                   options[i].option, options[i].instead);
-        return;
+    if (planner->variant_count == planner->variant_capacity) {
+        uint32_t capacity = planner->variant_capacity ? planner->variant_capacity * 2 : 8;
+        plan_variant *variants = leat_arena_array(planner->options.arena, plan_variant, capacity);
+        if (planner->variant_count)
+            memcpy(variants, planner->variants, planner->variant_count * sizeof *variants);
+        planner->variants = variants;
+        planner->variant_capacity = capacity;
     }
-    plan_error(rule, entry->key.span, "unknown option '%.*s'%s; the settings of the source say how it is read",
-               (int)key.size, key.data, leat_suggest_text(key, known, OPTIONS, hint));
+    planner->variants[planner->variant_count++] = (plan_variant){hints, stream};
 }
 
-bool plan_refuse_options(plan_rule *rule, const leat_sql_hints *hints)
+static bool are_options(plan_rule *rule, const leat_sql_hints *hints)
 {
     for (uint32_t i = 0; i < hints->count; i++) {
         const leat_sql_hint *hint = &hints->items[i];
-        if (!leat_slice_is_nocase(hint->name.text, "OPTIONS")) {
-            plan_error(rule, hint->name.span,
-                       leat_slice_is_nocase(hint->name.text, "STATE_TTL")
-                           ? "STATE_TTL stands behind SELECT: SELECT /*+ STATE_TTL('t' = '1d') */ .."
-                           : "unknown hint '%.*s'; behind a table stands OPTIONS",
-                       (int)hint->name.text.size, hint->name.text.data);
-            return false;
-        }
-        for (uint32_t e = 0; e < hint->entry_count; e++)
-            option_refused(rule, &hint->entries[e]);
+        if (leat_slice_is_nocase(hint->name.text, "OPTIONS"))
+            continue;
+        plan_error(rule, hint->name.span,
+                   leat_slice_is_nocase(hint->name.text, "STATE_TTL")
+                       ? "STATE_TTL stands behind SELECT: SELECT /*+ STATE_TTL('t' = '1d') */ .."
+                       : "unknown hint '%.*s'; behind a table stands OPTIONS",
+                   (int)hint->name.text.size, hint->name.text.data);
+        return false;
     }
-    return !hints->count;
+    return true;
+}
+
+const char *plan_variant_of(plan_rule *rule, const leat_sql_path *path, const leat_sql_hints *hints)
+{
+    const leat_planner *planner = rule->planner;
+    if (!are_options(rule, hints))
+        return NULL;
+    for (uint32_t i = 0; i < planner->variant_count; i++)
+        if (planner->variants[i].hints == hints)
+            return planner->variants[i].stream;
+    const leat_sql_name *name = &path->parts[path->count - 1];
+    plan_error(rule, hints->items[0].name.span,
+               "OPTIONS are settings of a source of the gateway file, and '%.*s' is none; write them behind the source",
+               (int)name->text.size, name->text.data);
+    return NULL;
 }

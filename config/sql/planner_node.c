@@ -138,6 +138,7 @@ relation plan_relation_of(plan_rule *rule, uint32_t node, uint32_t output, const
                       .times = times,
                       .window_start = -1,
                       .window_end = -1,
+                      .windows = like->windows,
                       .bounded = like->bounded,
                       .has_watermark = like->has_watermark,
                       .repeats = like->repeats,

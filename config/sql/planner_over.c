@@ -20,7 +20,6 @@ void plan_overs_init(plan_overs *it, plan_rule *rule, const leat_sql_select *sel
 {
     *it = (plan_overs){.rule = rule, .select = select};
     it->aggregates = leat_sql_aggregates_new(rule->arena, true);
-    it->calls = leat_arena_array(rule->arena, plan_over_call, PLAN_OVERS_MAX);
 }
 
 // ---- the window
@@ -296,7 +295,6 @@ static bool bind_function(plan_overs *it, leat_sql_binder *binder, const leat_sq
 static leat_expr *bind_over(plan_overs *it, leat_sql_binder *binder, const leat_sql_expr *expr)
 {
     plan_over_window *window = leat_arena_new(it->rule->arena, plan_over_window);
-    plan_over_call *call = &it->calls[it->count];
     if (it->nested) {
         leat_sql_binder_error(binder, expr->span, "a function over an OVER window does not stand in another one");
         return NULL;
@@ -306,6 +304,9 @@ static leat_expr *bind_over(plan_overs *it, leat_sql_binder *binder, const leat_
                               PLAN_OVERS_MAX);
         return NULL;
     }
+    if (!it->calls)
+        it->calls = leat_arena_array(it->rule->arena, plan_over_call, PLAN_OVERS_MAX);
+    plan_over_call *call = &it->calls[it->count];
     *call = (plan_over_call){.span = expr->span, .label = leat_sql_expr_print(it->rule->arena, expr).data};
     it->nested = true;
     bool bound = bind_window(it, binder, expr->call.over, window) && bind_function(it, binder, expr, window, call);

@@ -33,7 +33,7 @@ typedef struct plan_overs {
     const leat_sql_select *select;
     plan_over_window *window; // NULL: no call yet
     leat_sql_aggregates *aggregates;
-    plan_over_call *calls;
+    plan_over_call *calls; // PLAN_OVERS_MAX; NULL before the first one
     uint32_t count;
     bool nested;
 } plan_overs;

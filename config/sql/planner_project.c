@@ -267,7 +267,7 @@ static bool union_types(plan_rule *rule, const relation *parts, uint32_t count, 
         for (uint32_t p = 1; p < count; p++) {
             char left[LEAT_TYPE_TEXT], right[LEAT_TYPE_TEXT];
             leat_type type = parts[p].schema->fields[c].type;
-            if (leat_type_common(fields[c].type, type, &fields[c].type))
+            if (leat_type_operated(fields[c].type, type, &fields[c].type))
                 continue;
             plan_error(rule, span, "%s: column %u ('%.*s') is %s on the left and %s on the right", what, c + 1,
                        (int)fields[c].name.size, fields[c].name.data, leat_type_print(fields[c].type, left),
@@ -363,6 +363,58 @@ static const char *rows_label(plan_rule *rule, const plan_window *window)
     return leat_arena_format(rule->arena, "%s: rows", window->label);
 }
 
+bool plan_refuse_clock(plan_rule *rule, const relation *from, const char *what)
+{
+    if (!from->pending || !from->pending->by_clock)
+        return false;
+    plan_error(rule, from->pending->span, "windows over processing time: %s", what);
+    return true;
+}
+
+// The clock becomes a column by which the rows get their windows. These bound nothing: no watermark says when they are over.
+static bool clock_rows(plan_rule *rule, const relation *from, relation *out)
+{
+    plan_window window = *from->pending;
+    uint32_t count = window.input->schema->count;
+    plan_item *items = leat_arena_array(rule->arena, plan_item, count + 3);
+    plan_item clock = {leat_expr_special(&rule->expr, LEAT_EXPR_PROCTIME), leat_slice_text("$clock"), "PROCTIME()"};
+    leat_field *fields;
+    relation timed, marked, pending = *from;
+    if (window.window.kind == LEAT_WINDOW_SESSION) {
+        plan_error(rule, window.span,
+                   "the rows of sessions over processing time are not in leat: aggregate them, GROUP BY window_start, "
+                   "window_end");
+        return false;
+    }
+    if (!plan_extend(rule, window.input, &clock, 1, window.span, &timed))
+        return false;
+    leat_schema *schema = plan_schema_new(rule, count + 4, &fields);
+    for (uint32_t c = 0; c < count + 4; c++)
+        fields[c] = c < count    ? timed.schema->fields[c]
+                    : c == count ? (leat_field){leat_slice_text("$clock"), timed.schema->fields[count].type}
+                                 : from->schema->fields[c - 1];
+    schema->changelog = from->schema->changelog;
+    window.by_clock = false;
+    window.window.time_column = (int32_t)count;
+    window.input = &timed;
+    pending.pending = &window;
+    pending.schema = schema;
+    if (!plan_materialize(rule, &pending, &marked))
+        return false;
+    marked.times = leat_arena_array(rule->arena, bool, count + 5);
+    marked.window_start = marked.window_end = -1;
+    for (uint32_t c = 0; c < count + 2; c++) {
+        uint32_t column = c < count ? c : c + 1;
+        items[c] = (plan_item){plan_column(rule, &marked, column), schema->fields[column].name, NULL};
+    }
+    items[count + 2] = clock;
+    items[count + 2].name = leat_slice_text("window_time");
+    if (!plan_project(rule, &marked, items, count + 3, window.span, out))
+        return false;
+    out->by_clock = true;
+    return true;
+}
+
 bool plan_materialize(plan_rule *rule, const relation *from, relation *out)
 {
     if (from->rank)
@@ -373,12 +425,8 @@ bool plan_materialize(plan_rule *rule, const relation *from, relation *out)
     }
     const plan_window *window = from->pending;
     bool session = window->window.kind == LEAT_WINDOW_SESSION;
-    if (window->by_clock) {
-        plan_error(rule, window->span,
-                   "the rows of a window over processing time are not in leat, nor in Flink: aggregate them, GROUP BY "
-                   "window_start, window_end");
-        return false;
-    }
+    if (window->by_clock)
+        return clock_rows(rule, from, out);
     leat_window_rows_spec *spec = leat_arena_alloc_aligned(rule->arena, sizeof *spec, 16);
     *spec = (leat_window_rows_spec){
         .window = window->window, .key_count = window->key_count, .key_columns = window->key_columns};

@@ -129,11 +129,12 @@ static bool plan_set(plan_rule *rule, plan_name *names, const leat_sql_query *qu
 
 // ----
 
-static bool plan_body(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out)
+static bool plan_body(plan_rule *rule, plan_name *names, const leat_sql_query *query, plan_source *source,
+                      plan_ordering *order, relation *out)
 {
     switch (query->kind) {
     case LEAT_SQL_QUERY_SELECT:
-        return plan_select(rule, names, query->select, out);
+        return plan_select(rule, names, query->select, source, order, out);
     case LEAT_SQL_QUERY_TABLE:
         return plan_table(rule, names, &query->table, out);
     case LEAT_SQL_QUERY_SET:
@@ -144,13 +145,41 @@ static bool plan_body(plan_rule *rule, plan_name *names, const leat_sql_query *q
     return false;
 }
 
-bool plan_query(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out)
+static bool without_hidden(plan_rule *rule, const relation *from, uint32_t hidden, leat_sql_span span, relation *out)
+{
+    uint32_t count = from->schema->count - hidden;
+    plan_item *items = leat_arena_array(rule->arena, plan_item, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = (plan_item){plan_column(rule, from, i), from->schema->fields[i].name, NULL};
+    return plan_project(rule, from, items, count, span, out);
+}
+
+// ORDER BY and LIMIT, of the rows with what they are ordered by.
+static bool sort(plan_rule *rule, const relation *from, const leat_sql_query *query, const plan_ordering *order,
+                 relation *out)
+{
+    leat_sql_query own = *query;
+    relation rows, sorted;
+    if (!order->hidden)
+        return plan_sorted(rule, from, query, out);
+    own.order_by = order->own;
+    return plan_sorted(rule, from, &own, &sorted) && plan_materialize(rule, &sorted, &rows) &&
+           without_hidden(rule, &rows, order->hidden, query->order_span, out);
+}
+
+bool plan_query_over(plan_rule *rule, plan_name *names, const leat_sql_query *query, plan_source *source, relation *out)
 {
     if (query->recursive)
         return refuse(rule, query->span, "WITH RECURSIVE is not in leat, nor in Flink");
     plan_name *inner = add_ctes(rule, names, query);
+    plan_ordering order = {.written = &query->order_by};
     relation rows;
-    bool planned = plan_body(rule, inner, query, &rows);
+    bool planned = plan_body(rule, inner, query, source, &order, &rows);
     plan_check_unread(rule, inner, names);
-    return planned && plan_sorted(rule, &rows, query, out) && !rule->failed;
+    return planned && sort(rule, &rows, query, &order, out) && !rule->failed;
+}
+
+bool plan_query(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out)
+{
+    return plan_query_over(rule, names, query, NULL, out);
 }

@@ -356,7 +356,9 @@ static bool start_ranked(plan_rule *rule, const plan_overs *overs, const relatio
                     .last = bounds->to,
                     .rank_output = rank_read,
                     .window_time = cut_by(input)};
-    return refuse_kind(rule, &out->ranking) && plan_materialize(rule, input, rows);
+    return refuse_kind(rule, &out->ranking) &&
+           !plan_refuse_clock(rule, input, "a ranking of their rows is not in leat, nor in Flink") &&
+           plan_materialize(rule, input, rows);
 }
 
 bool plan_rank_filter(plan_rule *rule, const relation *from, leat_expr *condition, bool rank_read, leat_sql_span span,

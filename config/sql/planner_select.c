@@ -1,7 +1,6 @@
 // SELECT: FROM, WHERE, GROUP BY, HAVING, the select list, DISTINCT. Everything is bound before the first node is made, so that all
 // clauses report their errors in one run.
-#include "config/sql/planner_join.h"
-#include "config/sql/planner_over.h"
+#include "config/sql/planner_correlation.h"
 #include "config/sql/print.h"
 
 typedef struct select_item {
@@ -24,6 +23,9 @@ typedef struct select_plan {
     leat_expr *where, *having, *qualify;
     select_item *items;
     uint32_t item_count;
+    plan_ordering *order; // ORDER BY behind the SELECT, NULL: none
+    uint32_t hidden;      // items at the end that only ORDER BY reads
+    plan_scalars where_queries, queries;
     const plan_wanted *wanted; // what is read of the result
     const char *text;          // of WHERE or HAVING, for labels
 } select_plan;
@@ -61,6 +63,7 @@ static uint32_t items_at_most(const select_plan *it)
         columns += it->source.scope.tables[t].schema->count;
     for (uint32_t i = 0; i < it->select->item_count; i++)
         count += it->select->items[i].expr->kind == LEAT_SQL_EXPR_STAR ? columns : 0;
+    count += it->order ? it->order->written->count : 0;
     return count < LEAT_COLUMNS_MAX ? count : LEAT_COLUMNS_MAX;
 }
 
@@ -73,8 +76,25 @@ static select_item *item_add(select_plan *it)
     return &it->items[LEAT_COLUMNS_MAX - 1];
 }
 
+// FROM (SELECT a AS x, b AS x ..): nobody can say which x is meant.
+static bool has_twice(select_plan *it, const leat_sql_scope_table *table, leat_sql_span span)
+{
+    const leat_field *fields = table->schema->fields;
+    for (uint32_t c = 1; c < table->schema->count; c++)
+        for (uint32_t b = 0; b < c; b++) {
+            if (!leat_slice_equal(fields[b].name, fields[c].name))
+                continue;
+            plan_error(it->rule, span, "column '%.*s' is ambiguous: the query in FROM gives it twice",
+                       (int)fields[c].name.size, fields[c].name.data);
+            return true;
+        }
+    return false;
+}
+
 static void star_of_table(select_plan *it, const leat_sql_scope_table *table, leat_sql_span span)
 {
+    if (table->given && has_twice(it, table, span))
+        return;
     for (uint32_t c = 0; c < table->schema->count; c++) {
         if (table->hidden && table->hidden[c])
             continue;
@@ -82,6 +102,28 @@ static void star_of_table(select_plan *it, const leat_sql_scope_table *table, le
             leat_expr_column(&it->rule->expr, table->input, table->first + c, table->schema->fields[c].type);
         *item_add(it) = (select_item){{column, table->schema->fields[c].name, NULL}, span};
     }
+}
+
+// r.*, the fields of a ROW.
+static bool star_of_row(select_plan *it, const leat_sql_expr *star)
+{
+    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_expr column = {.kind = LEAT_SQL_EXPR_COLUMN, .span = star->span};
+    leat_sql_binder binder;
+    column.column = star->star;
+    plan_binder_init(it->rule, &it->source.scope, "SELECT", &binder);
+    binder.diagnostics = ignored;
+    leat_expr *row = leat_sql_bind(&binder, &column), *field;
+    if (!row || row->type.kind != LEAT_KIND_ROW)
+        return false;
+    for (uint32_t i = 0; i < row->type.field_count; i++) {
+        leat_slice name = row->type.fields[i].name;
+        leat_expr *arguments[] = {row, leat_sql_text(&it->rule->expr, name)};
+        field = leat_sql_apply(&it->binder, "FIELD", arguments, 2, star->span);
+        if (field)
+            *item_add(it) = (select_item){{field, name, NULL}, star->span};
+    }
+    return true;
 }
 
 static void bind_star(select_plan *it, const leat_sql_expr *star)
@@ -94,7 +136,7 @@ static void bind_star(select_plan *it, const leat_sql_expr *star)
             star_of_table(it, &scope->tables[t], star->span);
     else if (leat_sql_scope_table_find(scope, &star->star, &table, &error) == LEAT_OK)
         star_of_table(it, table, star->span);
-    else
+    else if (!star_of_row(it, star))
         plan_error(it->rule, star->span, "%s", error.message);
 }
 
@@ -121,6 +163,7 @@ static leat_expr *bind_where(select_plan *it)
     leat_sql_binder binder;
     plan_binder_init(it->rule, &it->source.scope, "WHERE", &binder);
     binder.select = it->select;
+    plan_scalars_begin(&it->where_queries, it->rule, it->names, &it->source.scope, &binder);
     leat_expr *where = leat_sql_bind_condition(&binder, it->where_text);
     it->rule->failed |= !where;
     return where;
@@ -158,7 +201,7 @@ static bool check_grouped(select_plan *it)
     }
     if (it->select->having && it->having)
         fits &= plan_check_grouped(it->rule, &it->binder, &it->group, it->having, it->select->having->span);
-    return fits;
+    return plan_scalars_grouped(&it->queries, &it->binder, &it->group) && fits;
 }
 
 // ---- QUALIFY: over the input, and over items of the select list by their aliases
@@ -213,6 +256,70 @@ static void bind_qualify(select_plan *it)
                    "QUALIFY filters by a function over an OVER window, and there is none; WHERE filters rows");
 }
 
+// ---- ORDER BY: over the items of the select list, else over what the SELECT reads
+
+static bool names_item(select_plan *it, const leat_sql_expr *expr)
+{
+    leat_field *fields;
+    leat_schema *schema = plan_schema_new(it->rule, it->item_count, &fields);
+    leat_sql_scope_table table = {.schema = schema};
+    leat_sql_scope scope = {&table, 1};
+    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_binder binder;
+    for (uint32_t i = 0; i < it->item_count; i++)
+        fields[i] = (leat_field){it->items[i].item.name, it->items[i].item.expr->type};
+    plan_schema_unique(it->rule, fields, it->item_count);
+    plan_binder_init(it->rule, &scope, "ORDER BY", &binder);
+    binder.diagnostics = ignored;
+    leat_sql_bind(&binder, expr);
+    return !binder.errors;
+}
+
+// What binds in neither is told when the rows are sorted.
+static leat_expr *bind_hidden(select_plan *it, const leat_sql_expr *expr)
+{
+    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_binder *binder = &it->binder;
+    uint32_t errors = binder->errors;
+    binder->diagnostics = ignored;
+    binder->clause = "ORDER BY";
+    leat_expr *bound = leat_sql_bind(binder, expr);
+    binder->diagnostics = it->rule->diagnostics;
+    bool good = bound && binder->errors == errors;
+    binder->errors = errors;
+    return good ? bound : NULL;
+}
+
+static void order_item(select_plan *it, leat_sql_order_item *item)
+{
+    leat_slice name = leat_slice_text(leat_sql_expr_print(it->rule->arena, item->expr).data);
+    leat_expr *bound = names_item(it, item->expr) ? NULL : bind_hidden(it, item->expr);
+    if (!bound)
+        return;
+    leat_sql_name *part = leat_arena_new(it->rule->arena, leat_sql_name);
+    leat_sql_expr *column = leat_arena_new(it->rule->arena, leat_sql_expr);
+    *item_add(it) = (select_item){{bound, name, name.data}, item->expr->span};
+    *part = (leat_sql_name){.text = name, .span = item->expr->span};
+    *column = (leat_sql_expr){.kind = LEAT_SQL_EXPR_COLUMN, .span = item->expr->span};
+    column->column = (leat_sql_path){.parts = part, .count = 1, .span = item->expr->span};
+    item->expr = column;
+    it->hidden++;
+}
+
+// DISTINCT rows are ordered by what they have.
+static void bind_order(select_plan *it)
+{
+    if (!it->order || !it->order->written->count || it->select->distinct || it->binder.errors)
+        return;
+    uint32_t count = it->order->written->count;
+    leat_sql_order_item *items = leat_arena_array(it->rule->arena, leat_sql_order_item, count);
+    memcpy(items, it->order->written->items, count * sizeof *items);
+    for (uint32_t i = 0; i < count; i++)
+        order_item(it, &items[i]);
+    it->order->own = (leat_sql_order){items, count};
+    it->order->hidden = it->hidden;
+}
+
 // Binds all clauses; false when one of them has an error.
 static bool bind_clauses(select_plan *it)
 {
@@ -224,12 +331,14 @@ static bool bind_clauses(select_plan *it)
         it->where = bind_where(it);
     bool bound = bind_group(it);
     plan_overs_init(&it->overs, rule, it->select);
+    plan_scalars_begin(&it->queries, rule, it->names, &it->source.scope, &it->binder);
     it->binder.own_call = plan_over_bind;
     it->binder.own = &it->overs;
     bind_items(it);
     if (it->select->qualify)
         bind_qualify(it);
     it->binder.own_call = NULL;
+    bind_order(it);
     if (it->select->having) {
         it->binder.clause = "HAVING";
         it->binder.select = it->select;
@@ -292,7 +401,8 @@ static bool selects_column(const select_plan *it, uint32_t column)
 {
     bool reads = it->overs.count || it->qualify || (it->having && reads_column(it->having, 0, column));
     for (uint32_t i = 0; i < it->item_count; i++)
-        reads |= (it->select->distinct || plan_wants(it->wanted, it->items[i].item.name)) &&
+        reads |= (it->select->distinct || i >= it->item_count - it->hidden ||
+                  plan_wants(it->wanted, it->items[i].item.name)) &&
                  reads_column(it->items[i].item.expr, 0, column);
     for (uint32_t i = 0; i < it->group.key_count; i++)
         reads |= reads_column(it->group.keys[i], 0, column);
@@ -320,6 +430,8 @@ static bool apply_where(select_plan *it)
     if (!it->where)
         return true;
     const char *label = leat_sql_expr_print(it->rule->arena, it->where_text).data;
+    if (it->where_queries.count)
+        return plan_scalars_filter(&it->where_queries, it->where, label, it->where_text->span, from);
     it->where = leat_expr_fold(&it->rule->expr, it->where);
     if (from->rank)
         return filter_rank(it, label);
@@ -336,9 +448,21 @@ static bool is_and(const leat_sql_expr *expr)
     return expr->kind == LEAT_SQL_EXPR_BINARY && expr->binary.op == LEAT_SQL_AND;
 }
 
+static bool find_value(void *context, const leat_sql_expr *expr)
+{
+    bool query = expr->kind == LEAT_SQL_EXPR_SUBQUERY || expr->kind == LEAT_SQL_EXPR_EXISTS ||
+                 expr->kind == LEAT_SQL_EXPR_IN_QUERY;
+    *(bool *)context |= query;
+    return !query;
+}
+
 static bool has_subquery(const leat_sql_expr *expr)
 {
-    return is_and(expr) ? has_subquery(expr->binary.left) || has_subquery(expr->binary.right) : plan_is_subquery(expr);
+    bool value = false;
+    if (is_and(expr))
+        return has_subquery(expr->binary.left) || has_subquery(expr->binary.right);
+    leat_sql_expr_walk(expr, find_value, &value);
+    return value || plan_is_subquery(expr);
 }
 
 // What is left of a condition without the subqueries among its parts; NULL: nothing.
@@ -478,12 +602,25 @@ static void regroup_items(select_plan *it, const plan_grouped *grouped)
         it->qualify = plan_regroup(it->rule, &it->group, grouped, it->qualify);
 }
 
+static void place_queries(select_plan *it)
+{
+    for (uint32_t i = 0; i < it->item_count; i++)
+        it->items[i].item.expr = plan_scalars_place(&it->queries, it->items[i].item.expr);
+    if (it->having)
+        it->having = plan_scalars_place(&it->queries, it->having);
+    if (it->qualify)
+        it->qualify = plan_scalars_place(&it->queries, it->qualify);
+}
+
 static bool project_groups(select_plan *it, plan_item *items, relation *out)
 {
     plan_grouped grouped;
     if (!plan_group_by(it->rule, &it->group, &grouped))
         return false;
+    if (!plan_scalars_join(&it->queries, &it->group, &grouped, &grouped.relation))
+        return false;
     regroup_items(it, &grouped);
+    place_queries(it);
     if (it->having && !plan_filter(it->rule, &grouped.relation, leat_expr_fold(&it->rule->expr, it->having),
                                    leat_sql_expr_print(it->rule->arena, it->select->having).data,
                                    it->select->having->span, &grouped.relation))
@@ -578,6 +715,11 @@ static bool make_rows(select_plan *it, relation *out)
     plan_rule *rule = it->rule;
     relation rows, made;
     plan_item *items = leat_arena_array(rule->arena, plan_item, it->item_count + 1);
+    if (!it->grouped) {
+        if (!plan_scalars_join(&it->queries, NULL, NULL, &it->source.relation))
+            return false;
+        place_queries(it);
+    }
     name_items(it, items);
     if (!it->grouped && select->distinct && !it->overs.count)
         return plan_distinct(rule, &it->source.relation, items, it->item_count, list_span(it), "SELECT DISTINCT", out);
@@ -587,11 +729,14 @@ static bool make_rows(select_plan *it, relation *out)
     return planned && plan_materialize(rule, &made, &rows) && distinct_rows(rule, &rows, list_span(it), out);
 }
 
-bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *select, relation *out)
+bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *select, plan_source *source,
+                 plan_ordering *order, relation *out)
 {
-    select_plan it = {.rule = rule, .select = select, .names = names, .wanted = rule->wanted};
+    select_plan it = {.rule = rule, .select = select, .names = names, .order = order, .wanted = rule->wanted};
     rule->wanted = NULL;
-    if (!refuse_clauses(rule, select) || !read_from(&it) || !apply_subqueries(&it))
+    if (source)
+        it.source = *source;
+    if (!refuse_clauses(rule, select) || (!source && !read_from(&it)) || !apply_subqueries(&it))
         return false;
     if (!bind_clauses(&it) || !apply_where(&it))
         return false;

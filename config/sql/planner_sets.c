@@ -165,8 +165,9 @@ bool plan_group_keys(plan_rule *rule, leat_sql_binder *binder, const leat_sql_se
 {
     set_reader reader = {.rule = rule, .binder = binder, .group = group};
     set_list sets = {.items = {0}, .count = 1};
-    group->keys = leat_arena_array(rule->arena, leat_expr *, KEYS_MAX);
-    group->key_labels = leat_arena_array(rule->arena, const char *, KEYS_MAX);
+    uint32_t keys_max = select->group_count ? KEYS_MAX : 1; // sets and windows bring more than there are items
+    group->keys = leat_arena_array(rule->arena, leat_expr *, keys_max);
+    group->key_labels = leat_arena_array(rule->arena, const char *, keys_max);
     for (uint32_t i = 0; i < select->group_count; i++) {
         set_list item = {.count = 0};
         if (is_window_item(select->group_by[i])) {

@@ -29,6 +29,13 @@ typedef struct plan_window {
     const relation *input;
 } plan_window;
 
+// What window_start and window_end bound, for joins.
+typedef struct plan_windows {
+    leat_window window;
+    leat_kind time; // type of their time; NULL: the clock
+    const char *label;
+} plan_windows;
+
 struct relation {
     uint32_t node, output;
     const leat_schema *schema;
@@ -41,6 +48,7 @@ struct relation {
     const char *stream;    // whose rows these are, for messages
     const plan_rank *rank; // a ROW_NUMBER that no node makes yet: planner_over.h
     const plan_monotone *monotone; // per column, how updates change it; NULL: unknown
+    const plan_windows *windows;   // of window_start and window_end; NULL: unknown
     const plan_window *pending;    // the schema ends in window_start, window_end, window_time that no node makes yet
 };
 
@@ -61,6 +69,11 @@ typedef struct plan_stream {
     bool failed;
 } plan_stream;
 
+typedef struct plan_variant {
+    const leat_sql_hints *hints;
+    const char *stream;
+} plan_variant;
+
 enum { PLAN_OPERATORS = 32 };
 
 struct leat_planner {
@@ -69,6 +82,8 @@ struct leat_planner {
     uint32_t node_count, node_capacity;
     plan_stream *streams;
     uint32_t stream_count, stream_capacity;
+    plan_variant *variants;
+    uint32_t variant_count, variant_capacity;
 };
 
 typedef struct plan_rule plan_rule;
@@ -85,6 +100,7 @@ struct plan_rule {
     bool has_late, has_window;
     uint32_t output_count; // of the process function whose rows came last
     leat_rule_output outputs[LEAT_PLANNER_OUTPUTS];
+    bool has_ttl_states; // of a process function
     bool failed, reads_failed;
     const leat_sql_hints *hints; // of the SELECT that is being planned
     const plan_wanted *wanted;   // what is read of the SELECT that is planned next; NULL: everything
@@ -155,6 +171,8 @@ bool plan_union(plan_rule *rule, const relation *parts, uint32_t count, leat_sql
 // Brings relations of as many columns to common types; updates by key are made whole.
 bool plan_alike(plan_rule *rule, const relation *parts, uint32_t count, const char *what, leat_sql_span span,
                 relation *out_parts);
+// Windows over processing time whose bounds something needs: true after reporting what.
+bool plan_refuse_clock(plan_rule *rule, const relation *from, const char *what);
 bool plan_materialize(plan_rule *rule, const relation *from,
                       relation *out); // makes the rows of a pending window or ranking
 // DEDUPLICATE_KEEP_FIRST (planner_rank.c)
@@ -166,12 +184,23 @@ bool plan_normalized(plan_rule *rule, const relation *from, leat_sql_span span, 
 // ---- queries
 
 bool plan_query(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out); // planner_query.c
+// The same with FROM planned already; source NULL: not yet. Of a SELECT without WITH.
+bool plan_query_over(plan_rule *rule, plan_name *names, const leat_sql_query *query, plan_source *source,
+                     relation *out);
 plan_name *plan_name_add(plan_rule *rule, plan_name *before, const leat_sql_name *name, const leat_sql_query *query,
                          const leat_sql_names *columns);
 void plan_check_unread(plan_rule *rule, plan_name *from, const plan_name *until);
 bool plan_set_operation(plan_rule *rule, plan_name *names, const leat_sql_query *query,
                         relation *out); // INTERSECT, EXCEPT: planner_set.c
-bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *select, relation *out); // planner_select.c
+// ORDER BY behind a SELECT. What it takes that the select list has not follows as `hidden` columns, which `own` names.
+typedef struct plan_ordering {
+    const leat_sql_order *written;
+    leat_sql_order own;
+    uint32_t hidden;
+} plan_ordering;
+
+bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *select, plan_source *source,
+                 plan_ordering *order, relation *out); // planner_select.c; source as of plan_query_over
 // Every combination of the items once; `what` for messages.
 bool plan_distinct(plan_rule *rule, const relation *from, const plan_item *items, uint32_t count, leat_sql_span span,
                    const char *what, relation *out);
@@ -211,6 +240,7 @@ bool plan_window_time(plan_rule *rule, const relation *from, int column, leat_sq
 bool plan_is_window_function(const leat_sql_expr *call);
 bool plan_window_function(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, relation *out);
 // GROUP BY TUMBLE(ts, ..): over the relation of a scope.
+const plan_windows *plan_windows_of(plan_rule *rule, const plan_window *window, const relation *input);
 bool plan_group_window(plan_rule *rule, const relation *from, const leat_sql_scope *scope, const leat_sql_expr *call,
                        plan_window *out);
 
@@ -228,8 +258,8 @@ bool plan_hints_known(plan_rule *rule, const leat_sql_hints *hints); // behind S
 bool plan_read_ttl(plan_rule *rule, const leat_sql_hints *hints, const leat_sql_scope *scope, bool *out_given,
                    int64_t *out_ms);
 const leat_rule_request *plan_request_with_ttl(plan_rule *rule, int64_t ttl_ms);
-// Hints behind a table: false after reporting, when there are any.
-bool plan_refuse_options(plan_rule *rule, const leat_sql_hints *hints);
+// The stream that a table with hints behind it means; NULL after reporting.
+const char *plan_variant_of(plan_rule *rule, const leat_sql_path *path, const leat_sql_hints *hints);
 
 // ---- grouping (planner_group.c, planner_sets.c)
 
@@ -287,8 +317,8 @@ bool plan_process_function(plan_rule *rule, plan_name *names, const leat_sql_tab
 
 typedef struct plan_declared_output {
     const char *name;
-    uint32_t column_count;
-    leat_field columns[LEAT_COLUMNS_MAX];
+    uint32_t column_count, column_room;
+    leat_field *columns;
 } plan_declared_output;
 
 typedef struct plan_declaration {

@@ -279,9 +279,10 @@ static const leat_schema *last_schema(stream_window *it)
     return schema;
 }
 
-static bool read_delta(stream_window *it, leat_expr **out_delta)
+// A distance of two rows, under the key `name`.
+static bool read_delta(stream_window *it, const leat_rule_text *delta, const char *name,
+                       const struct leat_program **out_program, leat_expr **out_delta)
 {
-    const leat_rule_text *delta = it->form->delta;
     leat_sql_binder binder;
     leat_error error;
     *out_delta = NULL;
@@ -292,16 +293,34 @@ static bool read_delta(stream_window *it, leat_expr **out_delta)
     leat_sql_scope_table tables[2] = {{.alias = it->table.alias, .schema = it->input.schema},
                                       {.schema = last_schema(it), .input = 1}};
     leat_sql_scope scope = {tables, 2};
-    plan_binder_init(it->rule, &scope, "evict.delta", &binder);
+    plan_binder_init(it->rule, &scope, name, &binder);
     leat_expr *expr = leat_sql_bind(&binder, delta->expr);
     if (!expr)
         return !(it->rule->failed = true);
     if (leat_expr_cast(&it->rule->expr, expr, leat_type_of(LEAT_KIND_DOUBLE), false, out_delta, &error) != LEAT_OK) {
-        plan_error(it->rule, delta->expr->span, "evict.delta: %s", error.message);
+        plan_error(it->rule, delta->expr->span, "%s: %s", name, error.message);
         return false;
     }
     *out_delta = leat_expr_fold(&it->rule->expr, *out_delta);
-    return plan_compile(it->rule, *out_delta, delta->expr->span, &it->spec->evictor_delta);
+    return plan_compile(it->rule, *out_delta, delta->expr->span, out_program);
+}
+
+static bool read_deltas(stream_window *it, leat_expr **out_evictor)
+{
+    leat_expr *trigger;
+    bool used[LEAT_COLUMNS_MAX + 8] = {0};
+    uint32_t columns = it->input.schema->count;
+    if (!read_delta(it, it->form->delta, "evict.delta", &it->spec->evictor_delta, out_evictor) ||
+        !read_delta(it, it->form->trigger_delta, "trigger.delta", &it->spec->trigger_delta, &trigger))
+        return false;
+    uint32_t *kept = leat_arena_array(it->rule->arena, uint32_t, columns + 1);
+    for (uint32_t input = 0; trigger && input < 2; input++)
+        leat_expr_columns(trigger, input, used);
+    for (uint32_t i = 0; i < columns; i++)
+        if (used[i])
+            kept[it->spec->trigger_column_count++] = i;
+    it->spec->trigger_columns = kept;
+    return true;
 }
 
 static bool drops_late(const stream_window *it)
@@ -317,7 +336,7 @@ static bool make_spec(stream_window *it, const uint32_t *keys)
     leat_expr *delta;
     it->spec = leat_arena_alloc_aligned(it->rule->arena, sizeof *it->spec, 16);
     *it->spec = form->spec;
-    if (!read_gap(it) || !read_delta(it, &delta))
+    if (!read_gap(it) || !read_deltas(it, &delta))
         return false;
     if (leat_accumulators_create(it->rule->arena, it->aggregates->items, it->aggregates->count, it->aggregates->retract,
                                  &accumulators, &error) != LEAT_OK) {

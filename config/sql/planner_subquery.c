@@ -1,5 +1,6 @@
-// EXISTS and IN among the conditions of WHERE: semi and anti joins with the rows of the subquery.
+// EXISTS, IN, ANY and ALL among the conditions of WHERE: semi and anti joins with the rows of the subquery.
 //
+// x > ALL (..) is TRUE where there is no row for which x > y is not TRUE.
 // The subquery's own conditions that speak of the query around it become conditions of the join, the others filter its rows.
 #include "config/sql/planner_join.h"
 #include "config/sql/print.h"
@@ -8,7 +9,9 @@ typedef struct subquery {
     plan_rule *rule;
     plan_name *names;
     const leat_sql_query *query;
-    const leat_sql_expr *operand; // IN; NULL: EXISTS
+    const leat_sql_expr *operand; // NULL: EXISTS
+    const char *comparison;       // "=" of IN, and as written with ANY and ALL
+    const char *test;             // of a comparison with ANY or ALL: what joins; NULL: that it is TRUE
     bool negated;
     leat_sql_span span;
 } subquery;
@@ -20,9 +23,17 @@ static bool is_not(const leat_sql_expr *expr)
 
 static subquery subquery_of(const leat_sql_expr *expr)
 {
-    subquery it = {.span = expr->span};
+    subquery it = {.span = expr->span, .comparison = "="};
     for (; is_not(expr); expr = expr->unary.operand)
         it.negated = !it.negated;
+    if (expr->kind == LEAT_SQL_EXPR_QUANTIFIED) {
+        bool all = expr->quantified.quantifier == LEAT_SQL_ALL;
+        it.query = expr->quantified.query;
+        it.operand = expr->quantified.operand;
+        it.comparison = leat_sql_binary_op_text(expr->quantified.op);
+        it.test = all ? (it.negated ? "IS FALSE" : "IS NOT TRUE") : it.negated ? "IS NOT FALSE" : NULL;
+        it.negated ^= all;
+    }
     if (expr->kind == LEAT_SQL_EXPR_EXISTS)
         it.query = expr->query;
     if (expr->kind == LEAT_SQL_EXPR_IN_QUERY) {
@@ -164,16 +175,19 @@ static bool add_operand(subquery *it, correlation *with)
     leat_sql_binder own, outer;
     uint32_t count = it->operand ? operand_count(it->operand) : 0;
     if (it->operand && selected_count(with) != count) {
-        plan_error(it->rule, it->span, "IN compares %u value%s with the %u column%s of its query", count,
-                   count == 1 ? "" : "s", selected_count(with), selected_count(with) == 1 ? "" : "s");
+        plan_error(it->rule, it->span, "%s compares %u value%s with the %u column%s of its query",
+                   it->test || strcmp(it->comparison, "=") ? it->comparison : "IN", count, count == 1 ? "" : "s",
+                   selected_count(with), selected_count(with) == 1 ? "" : "s");
         return false;
     }
     plan_binder_init(it->rule, &with->outer->scope, "IN", &outer);
     plan_binder_init(it->rule, &with->scope, "SELECT", &own);
     for (uint32_t i = 0; i < count; i++) {
         leat_expr *sides[] = {leat_sql_bind(&outer, operand_at(it->operand, i)), selected(it, with, &own, i)};
-        leat_expr *equal = leat_sql_apply(&own, "=", sides, 2, it->span);
-        if (equal && it->negated)
+        leat_expr *equal = leat_sql_apply(&own, it->comparison, sides, 2, it->span);
+        if (equal && it->test)
+            equal = leat_sql_apply(&own, it->test, &equal, 1, it->span);
+        else if (equal && it->negated)
             equal = or_unknown(&own, equal, it->span);
         it->rule->failed |= !equal;
         if (!equal || !plan_join_add(&with->join, equal))

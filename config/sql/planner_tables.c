@@ -28,7 +28,15 @@ static leat_slice path_text(leat_arena *arena, const leat_sql_path *path)
     return leat_slice_text(text);
 }
 
-static void read_path(reader *it, const leat_sql_path *path)
+static bool is_read(const reader *it, leat_slice name)
+{
+    for (uint32_t i = 0; i < it->count; i++)
+        if (!it->items[i].hints && leat_slice_equal(it->items[i].name, name))
+            return true;
+    return false;
+}
+
+static void read_path(reader *it, const leat_sql_path *path, const leat_sql_hints *hints)
 {
     if (!path->count)
         return;
@@ -36,11 +44,8 @@ static void read_path(reader *it, const leat_sql_path *path)
     for (const own_name *name = it->names; name && path->count == 1; name = name->before)
         if (leat_slice_equal(name->name, text))
             return;
-    for (uint32_t i = 0; i < it->count; i++)
-        if (leat_slice_equal(it->items[i].name, text))
-            return;
-    if (it->count < TABLES_MAX)
-        it->items[it->count++] = (leat_planner_table){text, path->span};
+    if ((hints || !is_read(it, text)) && it->count < TABLES_MAX)
+        it->items[it->count++] = (leat_planner_table){text, path->span, hints};
 }
 
 static bool visit(void *context, const leat_sql_expr *expr)
@@ -51,7 +56,7 @@ static bool visit(void *context, const leat_sql_expr *expr)
         if (expr->table.query)
             read_query(it, expr->table.query);
         else
-            read_path(it, &expr->table.path);
+            read_path(it, &expr->table.path, NULL);
         return false;
     case LEAT_SQL_EXPR_IN_QUERY:
         read_query(it, expr->in_query.query);
@@ -78,7 +83,7 @@ static void read_table(reader *it, const leat_sql_table_ref *table)
 {
     switch (table->kind) {
     case LEAT_SQL_TABLE_NAME:
-        read_path(it, &table->table.path);
+        read_path(it, &table->table.path, table->hints.count ? &table->hints : NULL);
         break;
     case LEAT_SQL_TABLE_QUERY:
         read_query(it, table->query);
@@ -117,7 +122,7 @@ static void read_body(reader *it, const leat_sql_query *query)
         read_select(it, query->select);
         break;
     case LEAT_SQL_QUERY_TABLE:
-        read_path(it, &query->table);
+        read_path(it, &query->table, NULL);
         break;
     case LEAT_SQL_QUERY_VALUES:
         break;

@@ -138,6 +138,16 @@ static leat_slice window_column(uint32_t i)
     return leat_slice_text(names[i]);
 }
 
+const plan_windows *plan_windows_of(plan_rule *rule, const plan_window *window, const relation *input)
+{
+    plan_windows *windows = leat_arena_new(rule->arena, plan_windows);
+    leat_kind time = window->by_clock || window->window.time_column < 0
+                         ? LEAT_KIND_NULL
+                         : input->schema->fields[window->window.time_column].type.kind;
+    *windows = (plan_windows){window->window, time, window->label};
+    return windows;
+}
+
 static relation pending_relation(plan_rule *rule, const plan_window *window)
 {
     const relation *input = window->input;
@@ -159,6 +169,7 @@ static relation pending_relation(plan_rule *rule, const plan_window *window)
     relation rows = plan_relation_of(rule, input->node, input->output, schema, input);
     rows.window_start = (int32_t)count;
     rows.window_end = (int32_t)count + 1;
+    rows.windows = plan_windows_of(rule, window, input);
     rows.pending = window;
     return rows;
 }

@@ -16,6 +16,7 @@ typedef struct leat_sql_scope_table {
     uint32_t input, first; // its column c is column first + c of the expression input
     bool qualified_only;   // a pattern variable: its columns are only found as v.column
     bool outer;            // of the query around a subquery: looked at when the others have no such name
+    bool given;            // the names are those that a SELECT in FROM gives, some perhaps twice
     bool merged;           // USING: a bare name means its column, not those of the tables behind it
     const bool *hidden;    // per column: not among *; NULL: none is
 } leat_sql_scope_table;

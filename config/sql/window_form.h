@@ -19,6 +19,7 @@ typedef struct leat_window_form {
     const leat_rule_text *where;
     const leat_rule_text *gap;   // of each row, for sessions
     const leat_rule_text *delta; // for the evictor
+    const leat_rule_text *trigger_delta;
     const leat_form_item *items;
     leat_window_stream_spec spec;
     const char *label;   // "TUMBLING 1m"

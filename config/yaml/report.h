@@ -6,17 +6,18 @@
 // Ownership: messages lie in the diagnostics' arena. Failure: never; after LEAT_REPORT_MAX the rest is counted, not kept.
 #pragma once
 
-#include "config/yaml/document.h"
+#include "config/plan.h"
+#include "config/yaml/node.h"
 
 enum { LEAT_REPORT_MAX = 200, LEAT_REPORT_CONTEXT = 128, LEAT_REPORT_SECRETS = 64 };
 
-struct leat_report {
+typedef struct leat_report {
     leat_diagnostics *diagnostics;
     const char *path;                        // of the gateway file: its diagnostics come first
     char context[LEAT_REPORT_CONTEXT];       // put before each message; empty: none
     leat_slice secrets[LEAT_REPORT_SECRETS]; // blackened in the lines that are shown
     uint32_t secret_count;
-};
+} leat_report;
 
 void leat_report_context(leat_report *report, const char *format, ...) LEAT_PRINTF(2, 3); // NULL-safe: "" clears it
 // At a value or a key: its first line is shown, underlined.

@@ -14,7 +14,7 @@ static leat_json_plan plan_of(const leat_source_field *field)
     case LEAT_KIND_SMALLINT:
     case LEAT_KIND_INT:
     case LEAT_KIND_BIGINT:
-        return (leat_json_plan){LEAT_JSON_INTEGER, leat_integer_min(type), leat_integer_max(type)};
+        return (leat_json_plan){LEAT_JSON_INTEGER, leat_integer_min(type), leat_integer_max(type), NULL};
     case LEAT_KIND_DOUBLE:
         return (leat_json_plan){.action = LEAT_JSON_DOUBLE};
     case LEAT_KIND_STRING:
@@ -24,7 +24,7 @@ static leat_json_plan plan_of(const leat_source_field *field)
     case LEAT_KIND_TIMESTAMP:
     case LEAT_KIND_TIMESTAMP_LTZ:
         if (field->time_unit == LEAT_TIME_UNIT_MS)
-            return (leat_json_plan){LEAT_JSON_INTEGER, 0, 253402300799999}; // others are general's business
+            return (leat_json_plan){LEAT_JSON_INTEGER, 0, 253402300799999, NULL}; // others are general's business
         return (leat_json_plan){0};
     default:
         return (leat_json_plan){0};

@@ -49,6 +49,7 @@ typedef enum leat_json_action {
 typedef struct leat_json_plan {
     leat_json_action action;
     int64_t minimum, maximum;
+    void *values; // of the column in the batch of the current call
 } leat_json_plan;
 
 typedef struct leat_json_misfit {
@@ -85,11 +86,11 @@ typedef struct leat_json_shape {
     uint32_t pause; // rows that do without
     uint32_t rests, fruitless, edges_before;
     uint32_t node_count, edge_count, word_count, place_count;
-    uint64_t leaves; // places with columns
-    uint8_t *bits;   // per field: its place
-    leat_json_shape_node nodes[LEAT_JSON_SHAPE_NODES];
-    leat_json_shape_edge edges[LEAT_JSON_SHAPE_EDGES];
-    uint64_t *text; // LEAT_JSON_SHAPE_WORDS
+    uint64_t leaves;             // places with columns
+    uint8_t *bits;               // per field: its place
+    leat_json_shape_node *nodes; // LEAT_JSON_SHAPE_NODES; of decoders only, as the rest: an encoder is small
+    leat_json_shape_edge *edges; // LEAT_JSON_SHAPE_EDGES
+    uint64_t *text;              // LEAT_JSON_SHAPE_WORDS
     // -- while recording
     const char *cursor; // end of the last value
     uint32_t from;      // its node
@@ -136,12 +137,18 @@ leat_json_node *leat_json_member_find(const leat_json_node *node, leat_slice nam
 uint64_t leat_json_name_prefix(const char *name, size_t size);
 leat_json_node *leat_json_member_find_prefix(const leat_json_node *node, leat_slice name, uint64_t prefix);
 // -- json_field.c
+// Rows of payloads in lines are read before their end is known; whoever may read on beyond a line end asks for it first.
+void leat_json_settle_line(leat_json_format *self, const char *p);
+const char *leat_json_line_end(const leat_json_format *self, const char *p);
 void leat_json_note_misfit(leat_json_format *self, uint32_t field, const char *begin, const char *end,
                            const char *reason);
 // -- json_shape.c
 void leat_json_shape_init(leat_json_format *self, leat_arena *arena, uint32_t field_count); // after the paths
 // The row at p, when it is made of known texts; NULL: it is not (the row's columns may have been written).
 const char *leat_json_shape_match(leat_json_format *self, const char *p, unsigned depth);
+// Rows of known texts, a line each, with nothing to look at but their values; stops at the first that wants a closer look. For parts that
+// are padded, while no text has a line end.
+const char *leat_json_shape_rows(leat_json_format *self, const char *p, const char *end);
 // Learning: record, then for each value in order shape_value (object: whose member, when skipped; NULL: no member) with the cursor
 // set to its end by the caller, then finish.
 void leat_json_shape_record(leat_json_shape *shape, const char *row, unsigned depth);
@@ -150,8 +157,6 @@ void leat_json_shape_value(leat_json_shape *shape, const char *begin, int32_t fi
 void leat_json_shape_inner(leat_json_format *self, const char *p, const char *end, unsigned depth);
 void leat_json_shape_finish(leat_json_format *self, const char *end);
 // -- json_decode.c, json_encode.c
-// Rows of payloads in lines are read before their end is known; whoever may read on beyond a line end asks for it first.
-void leat_json_settle_line(leat_json_format *self, const char *p);
 leat_code leat_json_decode(leat_format *format, const leat_raw *raw, size_t *offset, leat_decode_target *target);
 void leat_json_encode_init(leat_json_format *self);
 void leat_json_encode(leat_format *format, const leat_batch *batch, uint32_t row, const leat_envelope *envelope,

@@ -175,15 +175,6 @@ static const char *read_node(leat_json_format *self, leat_json_node *node, const
     return end;
 }
 
-static void clear_row(leat_json_format *self)
-{
-    bool exists = self->row < self->target->capacity; // a full batch has no next row
-    for (uint32_t i = 0; exists && i < self->format.setup->field_count; i++)
-        self->batch->columns[i].nulls[self->row] = 0;
-    self->misfit = false;
-    self->serial++;
-}
-
 static const char *read_row_long(leat_json_format *self, const char *p, unsigned depth)
 {
     self->seen_count = 0;
@@ -215,23 +206,18 @@ static const char *read_row(leat_json_format *self, const char *p, unsigned dept
         leat_json_settle_line(self, p);
         self->scan.fault = NULL;
         self->scan.too_deep = false;
-        clear_row(self);
+        leat_json_clear_row(self);
     }
     return read_row_long(self, p, depth);
 }
 
 // ---- rows and rejections
 
-static size_t payload_offset(const leat_json_format *self, const char *p)
-{
-    return self->part_offset + (size_t)(p - self->part);
-}
-
 static void reject(leat_json_format *self, leat_drop_cause cause, const char *begin, const char *end,
                    const char *column, const char *reason)
 {
     self->target->reject(self->target, cause, leat_slice_of(begin, (size_t)(end - begin)),
-                         (uint32_t)payload_offset(self, begin), column, reason);
+                         (uint32_t)leat_json_offset(self, begin), column, reason);
 }
 
 static const char *column_name(leat_json_format *self, uint32_t field, char out_name[LEAT_NAME_SIZE])
@@ -251,7 +237,7 @@ static void reject_misfit(leat_json_format *self, const char *begin, const char 
             continue;
         leat_misfit_print(self->reason, fields[i].type, misfit->found, misfit->reason);
         reject(self, LEAT_DROP_MISFIT, begin, end, column_name(self, i, name), self->reason);
-        clear_row(self);
+        leat_json_clear_row(self);
         return;
     }
 }
@@ -278,7 +264,7 @@ static void finish_row(leat_json_format *self, const char *begin, const char *en
         return;
     }
     if (self->target->row_offsets)
-        self->target->row_offsets[self->row] = (uint32_t)payload_offset(self, begin);
+        self->target->row_offsets[self->row] = (uint32_t)leat_json_offset(self, begin);
     batch->count++;
 }
 
@@ -296,7 +282,7 @@ static void reject_syntax(leat_json_format *self, const char *begin, const char 
                  (unsigned char)*scan->fault);
     reject(self, scan->too_deep ? LEAT_DROP_TOO_LARGE : LEAT_DROP_UNDECODABLE, begin, end, NULL, self->reason);
     self->row = self->batch->count;
-    clear_row(self);
+    leat_json_clear_row(self);
 }
 
 // Where reading goes on after a fault in the value at begin: at the next line, unless the value itself spans lines.
@@ -458,50 +444,11 @@ static void end_part(leat_json_format *self, uint32_t first_row, const char *end
         arena->cursor = (uint8_t *)self->part;
 }
 
-static const char *line_end_of(const leat_json_format *self, const char *p)
-{
-    const char *end = self->part_end;
-    const char *newline = self->raw->flags & LEAT_RAW_LINES ? memchr(p, '\n', (size_t)(end - p)) : NULL;
-    return newline ? newline : end;
-}
-
-void leat_json_settle_line(leat_json_format *self, const char *p)
-{
-    if (!self->line_open)
-        return;
-    self->line_open = false;
-    self->scan.end = line_end_of(self, p);
-}
-
 static const char *skip_byte_order_mark(const leat_json_format *self, const char *p)
 {
     bool beginning = !(self->raw->flags & LEAT_RAW_BLOCK) || (self->raw->flags & LEAT_RAW_HEAD);
     bool marked = self->part_offset == 0 && self->part_end - p >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0;
     return beginning && marked ? p + 3 : p;
-}
-
-// Rows of known texts, a line each, with nothing to look at but their values; stops at the first that wants a closer look.
-static const char *read_known_rows(leat_json_format *self, const char *p, const char *end)
-{
-    leat_batch *batch = self->batch;
-    uint32_t *offsets = self->target->row_offsets;
-    while (batch->count < self->target->capacity && *p == '{') {
-        self->serial++;
-        self->misfit = false;
-        self->row = batch->count;
-        self->line_open = true;
-        self->scan.end = end;
-        const char *after = leat_json_shape_match(self, p, 0);
-        if (!after || self->misfit || (*after != '\n' && after != end)) {
-            clear_row(self);
-            return p;
-        }
-        if (offsets)
-            offsets[self->row] = (uint32_t)payload_offset(self, p);
-        batch->count++;
-        p = after + (after != end);
-    }
-    return p;
 }
 
 // Reads the part up to its end or until the batch is full. first: the call begins here, maybe within an array.
@@ -510,13 +457,13 @@ static const char *decode_part(leat_json_format *self, bool first, bool *out_ful
     const char *begin = self->part, *end = self->part_end, *p = skip_byte_order_mark(self, begin);
     while (!*out_full) {
         if (self->padded && self->shape.valid && !self->shape.multiline && !self->topics.count)
-            p = read_known_rows(self, p, end);
+            p = leat_json_shape_rows(self, p, end);
         if (p < end && (unsigned char)*p <= ' ')
             p = leat_json_blank_slow(p, end);
         if (p >= end)
             return end;
         self->line_open = self->padded && self->shape.valid && !self->shape.multiline && *p == '{';
-        self->scan = (leat_json_scan){.end = self->line_open ? end : line_end_of(self, p)};
+        self->scan = (leat_json_scan){.end = self->line_open ? end : leat_json_line_end(self, p)};
         bool in_array = *p == ',' && p == begin && first && self->part_offset > 0;
         p = in_array ? top_array(self, p, out_full) : top_value(self, p, out_full);
     }
@@ -541,13 +488,15 @@ leat_code leat_json_decode(leat_format *format, const leat_raw *raw, size_t *off
     }
     if (self->topics.count)
         leat_topic_columns_load(&self->topics, format->setup->fields, raw->topic, &batch->arena);
+    for (uint32_t i = 0; i < self->bound_count; i++)
+        self->plans[self->bound[i]].values = batch->columns[self->bound[i]].values;
     bool full = false;
     for (bool first = true; !full && *offset < raw->payload.size; first = false) {
         uint32_t first_row = batch->count;
         begin_part(self, *offset);
         const char *end = decode_part(self, first, &full);
         end_part(self, first_row, end);
-        *offset = payload_offset(self, end);
+        *offset = leat_json_offset(self, end);
     }
     return LEAT_OK;
 }

@@ -23,6 +23,21 @@ void leat_json_note_misfit(leat_json_format *self, uint32_t field, const char *b
     self->misfits[field] = (leat_json_misfit){self->serial, leat_slice_of(begin, (size_t)(end - begin)), reason};
 }
 
+const char *leat_json_line_end(const leat_json_format *self, const char *p)
+{
+    const char *end = self->part_end;
+    const char *newline = self->raw->flags & LEAT_RAW_LINES ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+    return newline ? newline : end;
+}
+
+void leat_json_settle_line(leat_json_format *self, const char *p)
+{
+    if (!self->line_open)
+        return;
+    self->line_open = false;
+    self->scan.end = leat_json_line_end(self, p);
+}
+
 leat_slice leat_json_text_take(leat_json_text text, leat_arena *arena)
 {
     char *copy = leat_arena_alloc_aligned(arena, text.size + 1, 1);

@@ -4,6 +4,21 @@
 
 #include "drivers/format/json.h"
 
+static inline size_t leat_json_offset(const leat_json_format *self, const char *p) // in the payload
+{
+    return self->part_offset + (size_t)(p - self->part);
+}
+
+// Nothing of the row that was begun holds.
+static inline void leat_json_clear_row(leat_json_format *self)
+{
+    bool exists = self->row < self->target->capacity; // a full batch has no next row
+    for (uint32_t i = 0; exists && i < self->format.setup->field_count; i++)
+        self->batch->columns[i].nulls[self->row] = 0;
+    self->misfit = false;
+    self->serial++;
+}
+
 const char *leat_json_field_general(leat_json_format *self, uint32_t field, const char *p, unsigned depth);
 leat_slice leat_json_text_take(leat_json_text text, leat_arena *arena);
 
@@ -87,7 +102,7 @@ static inline __attribute__((always_inline)) const char *
 leat_json_field_inline(leat_json_format *self, uint32_t field, const char *p, unsigned depth, bool padded)
 {
     const leat_json_plan *plan = &self->plans[field];
-    leat_column *column = &self->batch->columns[field];
+    uint32_t row = self->row;
     const char *end;
     switch (plan->action) {
     case LEAT_JSON_INTEGER: {
@@ -95,7 +110,7 @@ leat_json_field_inline(leat_json_format *self, uint32_t field, const char *p, un
         end = padded || self->scan.end - p >= LEAT_JSON_NUMBER_LOAD ? leat_json_short_integer(p, &value) : NULL;
         if (!end || value < plan->minimum || value > plan->maximum)
             break;
-        column->i64[self->row] = value;
+        ((int64_t *)plan->values)[row] = value;
         return end;
     }
     case LEAT_JSON_DOUBLE: {
@@ -103,12 +118,12 @@ leat_json_field_inline(leat_json_format *self, uint32_t field, const char *p, un
         double value;
         end = padded || self->scan.end - p >= LEAT_JSON_NUMBER_LOAD ? leat_json_short_double(p, &value) : NULL;
         if (end) {
-            column->f64[self->row] = value;
+            ((double *)plan->values)[row] = value;
             return end;
         }
         if (!leat_scan_number(&number, p, self->scan.end) || !leat_scanned_double(&number, &value))
             break;
-        column->f64[self->row] = value;
+        ((double *)plan->values)[row] = value;
         return number.end;
     }
     case LEAT_JSON_TEXT: {
@@ -119,9 +134,9 @@ leat_json_field_inline(leat_json_format *self, uint32_t field, const char *p, un
         if (!end)
             return NULL;
         if (text.escaped) {
-            column->text[self->row] = leat_json_text_take(text, &self->batch->arena);
+            ((leat_slice *)plan->values)[row] = leat_json_text_take(text, &self->batch->arena);
         } else {
-            column->text[self->row] = leat_slice_of(text.data, text.size);
+            ((leat_slice *)plan->values)[row] = leat_slice_of(text.data, text.size);
             self->sliced = true;
         }
         return end;
@@ -130,11 +145,11 @@ leat_json_field_inline(leat_json_format *self, uint32_t field, const char *p, un
         if (!padded && self->scan.end - p < 5)
             break;
         if (memcmp(p, "true", 4) == 0) {
-            column->boolean[self->row] = 1;
+            ((uint8_t *)plan->values)[row] = 1;
             return p + 4;
         }
         if (memcmp(p, "false", 5) == 0) {
-            column->boolean[self->row] = 0;
+            ((uint8_t *)plan->values)[row] = 0;
             return p + 5;
         }
         break;

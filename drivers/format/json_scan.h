@@ -48,10 +48,8 @@ static inline const char *leat_json_string_in(leat_json_scan *scan, const char *
         const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
         uint64_t word = leat_load_eight(p);
         uint64_t quote = word ^ 0x2222222222222222, backslash = word ^ 0x5C5C5C5C5C5C5C5C;
-        // Borrows make false hits only above a true one, and the lowest is all that counts.
-        uint64_t hits = (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
-                         ((word - 0x2020202020202020) & ~word) | word) &
-                        highs;
+        // Borrows make false hits only above a true one, and the lowest is all that counts; bytes from 0x80 on are hits by themselves.
+        uint64_t hits = ((quote - ones) | (backslash - ones) | (word - 0x2020202020202020) | word) & highs;
         if (!hits) {
             p += 8;
             continue;

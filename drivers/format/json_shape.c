@@ -49,6 +49,8 @@ static void number_places(leat_json_shape *shape, leat_json_node *node)
 void leat_json_shape_init(leat_json_format *self, leat_arena *arena, uint32_t field_count)
 {
     leat_json_shape *shape = &self->shape;
+    shape->nodes = leat_arena_array(arena, leat_json_shape_node, LEAT_JSON_SHAPE_NODES);
+    shape->edges = leat_arena_array(arena, leat_json_shape_edge, LEAT_JSON_SHAPE_EDGES);
     shape->text = leat_arena_array(arena, uint64_t, LEAT_JSON_SHAPE_WORDS);
     shape->bits = leat_arena_array(arena, uint8_t, field_count + 1);
     number_places(shape, self->root);
@@ -103,15 +105,17 @@ static inline __attribute__((always_inline)) const char *match(leat_json_format 
                                                                bool padded)
 {
     const leat_json_shape *shape = &self->shape;
-    const leat_json_shape_node *node = &shape->nodes[depth];
+    const leat_json_shape_node *const nodes = shape->nodes, *node = &nodes[depth];
+    const leat_json_shape_edge *const edges = shape->edges;
+    const uint64_t *const words = shape->text;
     uint64_t seen = 0;
     for (;;) {
         uint32_t at = node->first;
-        const leat_json_shape_edge *edge = &shape->edges[at];
+        const leat_json_shape_edge *edge = &edges[at];
         size_t room = (size_t)(self->scan.end - p);
-        while (at && !literal_equal(p, shape->text + edge->literal, edge, room, padded)) {
+        while (at && !literal_equal(p, words + edge->literal, edge, room, padded)) {
             at = edge->next;
-            edge = &shape->edges[at];
+            edge = &edges[at];
         }
         if (!at || seen & edge->places)
             return NULL;
@@ -119,7 +123,7 @@ static inline __attribute__((always_inline)) const char *match(leat_json_format 
         p += edge->size;
         if (!edge->to)
             break;
-        node = &shape->nodes[edge->to];
+        node = &nodes[edge->to];
         p = node->field >= 0 ? leat_json_field_inline(self, (uint32_t)node->field, p, node->depth, padded)
                              : skip_slot(self, p, node->depth, padded);
         if (!p)
@@ -138,6 +142,29 @@ const char *leat_json_shape_match(leat_json_format *self, const char *p, unsigne
     // padding, which is part of no literal).
     p = match(self, p, depth, true);
     return p && p <= self->scan.end ? p : NULL;
+}
+
+const char *leat_json_shape_rows(leat_json_format *self, const char *p, const char *end)
+{
+    leat_batch *batch = self->batch;
+    uint32_t *offsets = self->target->row_offsets, capacity = self->target->capacity;
+    while (batch->count < capacity && *p == '{') {
+        self->serial++;
+        self->misfit = false;
+        self->row = batch->count;
+        self->line_open = true;
+        self->scan.end = end;
+        const char *after = match(self, p, 0, true);
+        if (!after || after > self->scan.end || self->misfit || (*after != '\n' && after != end)) {
+            leat_json_clear_row(self);
+            return p;
+        }
+        if (offsets)
+            offsets[self->row] = (uint32_t)leat_json_offset(self, p);
+        batch->count++;
+        p = after + (after != end);
+    }
+    return p;
 }
 
 // ---- learning

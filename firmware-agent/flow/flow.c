@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "firmware-agent/flow/task.h"
+#include "operators/base/hash.h"
 
 // ---- life
 
@@ -316,7 +317,19 @@ void leat_flow_stop(leat_flow *flow) { leat_workers_stop(flow); }
 
 // ---- figures
 
-uint64_t leat_flow_steps(const leat_flow *flow) { return leat_workers_steps(flow); }
+uint64_t leat_flow_progress(const leat_flow *flow)
+{
+    uint64_t barrier = atomic_load(&flow->barrier_request), progress = barrier;
+    for (uint32_t t = 0; t < flow->task_count; t++) {
+        const leat_task *task = &flow->tasks[t];
+        bool passed = atomic_load(&task->barrier_done) >= barrier;
+        progress = leat_hash_combine(progress, passed);
+        for (uint32_t i = 0; i < task->node_count && !passed; i++)
+            progress = leat_hash_combine(progress,
+                                         atomic_load(&task->nodes[i].batches) + atomic_load(&task->nodes[i].rows_out));
+    }
+    return progress;
+}
 
 // "source/s waits for sink/out, which takes nothing"
 static int print_wait(const leat_task *task, char *text, size_t size)

@@ -29,7 +29,7 @@ typedef struct leat_flow_result {
     const char *rule;   // name of the rule or source
     const char *output; // NULL: main
     leat_row_kind kind;
-    uint64_t id;       // hash(gateway, rule uid, output, cause, ordinal)
+    uint64_t id;       // hash(gateway, rule uid, output, cause, ordinal, values)
     uint64_t sequence; // of the sink, from 1, without gaps; goes on after a restart
     int64_t event_ms;
     leat_slice topic;   // rendered
@@ -72,12 +72,22 @@ struct leat_flow_ports {
     void (*finished)(leat_flow_ports *ports); // every task has ended: all sources were bounded
 };
 
+// Lives that begin from a savepoint. A savepoint may be loaded twice, and what is taken in afterwards lies at the same positions of two journals: each
+// life's arrivals have a number of their own in their identity. All 0: none was ever loaded.
+typedef struct leat_flow_lineage {
+    uint64_t incarnation; // of this life, random
+    uint64_t previous;    // of the life that wrote the savepoint
+    uint64_t from; // journal positions from here on were taken in by this life; those before came with the savepoint
+} leat_flow_lineage;
+
 typedef struct leat_flow_setup {
     leat_env *env;
     const leat_plan *plan;
     leat_flow_ports *ports;
     uint32_t workers;    // threads; 0: stepped by hand (parallelism is then plan->agent->workers all the same)
     uint32_t batch_rows; // rows a batch at most; 0: LEAT_BATCH_ROWS (tests use 1)
+    leat_flow_lineage lineage;
+    bool clock_runs; // ports->now_ms is a real clock: see leat_operator_due_ms
 } leat_flow_setup;
 
 LEAT_MUST_CHECK leat_code leat_flow_create(const leat_flow_setup *setup, leat_flow **out_flow, leat_error *out_error);
@@ -118,8 +128,9 @@ void leat_flow_measure(const leat_flow *flow, uint32_t node, leat_flow_figures *
 uint32_t leat_flow_task_count(const leat_flow *flow);
 // One line for explain and status: "task 2 (x2): window_time line_minutes/window_time-1 -> project ...".
 void leat_flow_task_print(const leat_flow *flow, uint32_t task, leat_writer *out);
-// Steps of all workers so far. Unchanged over some seconds, with a barrier under way: the flow does not move.
-uint64_t leat_flow_steps(const leat_flow *flow);
+// Changes whenever a task passes the barrier under way, and whenever one that has not passed it handles or makes rows. The same over some seconds: the
+// barrier does not come through, whatever others do that are done with it (a source that looks at its file, other rules).
+uint64_t leat_flow_progress(const leat_flow *flow);
 // What waits for what: the tasks that the barrier under way has not passed, and why. Cut off where it does not fit.
 void leat_flow_waits(const leat_flow *flow, char *out_text, size_t size);
 // Heartbeat of the workers for the watchdog: the lowest count of steps over the workers that are within one. The same value twice,

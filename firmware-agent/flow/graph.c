@@ -116,6 +116,7 @@ static void make_context(leat_flow_node *node)
                                             .arena = &node->arena,
                                             .instance = node->instance,
                                             .parallelism = node->parallelism,
+                                            .clock_runs = flow->setup.clock_runs,
                                             .watermark_ms = LEAT_TIME_NONE,
                                             .output_used = node->outputs_used,
                                             .emit = emit,

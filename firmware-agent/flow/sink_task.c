@@ -169,9 +169,37 @@ void leat_sink_restore(leat_flow_node *node, leat_slice value)
 
 // ---- rows
 
-static uint64_t result_id(const sink_input *input, uint64_t cause, uint64_t ordinal)
+static uint64_t column_hash(const leat_column *column, uint32_t row)
 {
-    return leat_hash_combine(leat_hash_combine(input->uid_hash, cause), ordinal);
+    if (leat_column_is_null(column, row))
+        return 1;
+    switch (leat_type_physical(column->type)) {
+    case LEAT_PHYSICAL_I64:
+    case LEAT_PHYSICAL_F64: // its bits
+        return leat_hash_mix((uint64_t)column->i64[row]);
+    case LEAT_PHYSICAL_TEXT:
+        return leat_hash(column->text[row].data, column->text[row].size);
+    default:
+        break;
+    }
+    leat_value value = leat_column_value(column, row);
+    return leat_value_hash(column->type, &value);
+}
+
+static uint64_t values_hash(const leat_batch *batch, uint32_t row)
+{
+    uint64_t hash = leat_batch_kind(batch, row);
+    for (uint32_t i = 0; i < batch->schema->count; i++)
+        hash = leat_hash_combine(hash, column_hash(&batch->columns[i], row));
+    return hash;
+}
+
+// What a row says is part of its id: two lives from one savepoint may make different results of one cause (a window over what each took in).
+static uint64_t result_id(const sink_input *input, const leat_batch *batch, uint32_t row, uint64_t cause,
+                          uint64_t ordinal)
+{
+    uint64_t id = leat_hash_combine(leat_hash_combine(input->uid_hash, cause), ordinal);
+    return leat_hash_combine(id, values_hash(batch, row));
 }
 
 static void encode(leat_sink_state *state, const sink_input *input, const leat_batch *batch, uint32_t row, uint64_t id)
@@ -202,7 +230,7 @@ static bool hand_over(leat_sink_state *state, uint32_t index, const leat_batch *
     sink_input *input = &state->inputs[index];
     uint64_t cause = batch->cause ? batch->cause[row] : 0;
     uint64_t ordinal = cause == input->last_cause ? input->ordinal + 1 : 0;
-    uint64_t id = result_id(input, cause, ordinal);
+    uint64_t id = result_id(input, batch, row, cause, ordinal);
     encode(state, input, batch, row, id);
     if (state->topic.failed || state->payload.failed) {
         const leat_plan_sink_input *from = &state->plan->inputs[index];

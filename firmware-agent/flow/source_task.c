@@ -29,7 +29,8 @@ struct leat_source_state {
     leat_eval eval; // of the watermark's expression
     leat_source_ids ids;
     leat_drops *drops;
-    uint64_t name_hash;
+    uint64_t name_hash, carried_hash; // of arrivals of this life; of those that came with the savepoint it began from
+    uint64_t carried_end;
     leat_raw raw; // being decoded
     bool has_raw;
     size_t offset;         // into its payload
@@ -61,6 +62,21 @@ static void set_text(leat_column *column, uint32_t row, leat_batch *batch, const
     column->text[row] = leat_slice_of(leat_arena_copy(&batch->arena, text, size), size);
 }
 
+// What can be read again lies where it lay in every life; positions of a journal are each life's own.
+static void make_identity(leat_source_state *state, const leat_flow_lineage *lineage)
+{
+    uint64_t hash = leat_hash(state->plan->name, strlen(state->plan->name));
+    bool journalled = !state->plan->driver->replayable;
+    state->name_hash = journalled && lineage->incarnation ? leat_hash_combine(hash, lineage->incarnation) : hash;
+    state->carried_hash = journalled && lineage->previous ? leat_hash_combine(hash, lineage->previous) : hash;
+    state->carried_end = journalled ? lineage->from : 0;
+}
+
+static uint64_t identity(const leat_source_state *state)
+{
+    return state->raw.position < state->carried_end ? state->carried_hash : state->name_hash;
+}
+
 static void keep_rejected(leat_source_state *state, leat_drop_cause cause, leat_slice payload, uint32_t offset,
                           const char *column, const char *reason)
 {
@@ -83,7 +99,7 @@ static void keep_rejected(leat_source_state *state, leat_drop_cause cause, leat_
     int64_t event_ms = state->raw.arrival_ms > state->rejected_ms ? state->raw.arrival_ms : state->rejected_ms + 1;
     batch->columns[5].i64[row] = batch->event_ms[row] = event_ms;
     // Several of one place follow each other, and the sink counts them: nothing here depends on where batches were cut.
-    batch->cause[row] = leat_cause_derive(leat_cause_source(state->name_hash, state->raw.position + offset, 0), 1);
+    batch->cause[row] = leat_cause_derive(leat_cause_source(identity(state), state->raw.position + offset, 0), 1);
 }
 
 static void reject(leat_decode_target *target, leat_drop_cause cause, leat_slice payload, uint32_t offset,
@@ -148,7 +164,7 @@ leat_code leat_source_state_create(leat_flow_node *node, leat_error *out_error)
     state->plan = &flow->setup.plan->sources[node->plan->index];
     state->target.reject = reject;
     state->row_offsets = leat_arena_array(&flow->arena, uint32_t, LEAT_BATCH_ROWS);
-    state->name_hash = leat_hash(state->plan->name, strlen(state->plan->name));
+    make_identity(state, &flow->setup.lineage);
     state->drops = flow->setup.ports->source_drops(flow->setup.ports, node->plan->index);
     state->rejected_used = output_read(node, 1);
     state->rejected_ms = LEAT_TIME_NONE;
@@ -306,8 +322,9 @@ static void finish_rows(leat_source_state *state, leat_batch *batch, uint32_t fi
     fill_implicit(state, batch, first);
     if (state->plan->kind_field >= 0)
         read_kinds(state, batch, first);
+    uint64_t arrival = identity(state);
     for (uint32_t row = first; row < batch->count; row++) {
-        batch->cause[row] = leat_cause_source(state->name_hash, state->raw.position + state->row_offsets[row], 0);
+        batch->cause[row] = leat_cause_source(arrival, state->raw.position + state->row_offsets[row], 0);
         batch->event_ms[row] = state->raw.arrival_ms;
         state->row_offsets[row] = 0;
     }
@@ -663,7 +680,7 @@ static void send_table_end(leat_source_state *state, bool good)
     batch->row_kind = leat_arena_alloc(&batch->arena, 1);
     batch->row_kind[0] = good ? LEAT_DELETE : LEAT_UPDATE_BEFORE;
     batch->event_ms[0] = state->raw.arrival_ms;
-    batch->cause[0] = leat_cause_source(state->name_hash, state->raw.position, 1);
+    batch->cause[0] = leat_cause_source(identity(state), state->raw.position, 1);
     leat_source_ids_give(&state->ids, batch);
     state->moved = true;
     state->misfits = 0;

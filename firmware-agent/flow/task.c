@@ -364,11 +364,11 @@ static bool flush_outputs(leat_task *task)
     return !waits_for;
 }
 
-static void run_timers(leat_task *task, int64_t now_ms)
+static void run_timers(leat_task *task)
 {
     for (uint32_t i = 0; i < task->node_count; i++) {
         leat_flow_node *node = &task->nodes[i];
-        if (node->wake_ms > now_ms || !node->operator|| !node->operator->ops->on_time)
+        if (node->wake_ms > leat_operator_due_ms(&node->context) || !node->operator|| !node->operator->ops->on_time)
             continue;
         leat_error error = {0};
         node->wake_ms = INT64_MAX;
@@ -388,7 +388,7 @@ static int64_t next_wake(const leat_task *task)
     int64_t wake_ms = INT64_MAX;
     for (uint32_t i = 0; i < task->node_count; i++)
         if (task->nodes[i].wake_ms < wake_ms)
-            wake_ms = task->nodes[i].wake_ms;
+            wake_ms = task->nodes[i].wake_ms + task->flow->setup.clock_runs;
     if (task->nodes[0].source && leat_source_wake_ms(&task->nodes[0]) < wake_ms)
         wake_ms = leat_source_wake_ms(&task->nodes[0]);
     int64_t again_ms = task->nodes[0].context.now_ms + STARVED_RETRY_MS;
@@ -477,7 +477,7 @@ static leat_step step_unblocked(leat_task *task)
         return LEAT_STEP_BLOCKED;
     int64_t now_ms = ports->now_ms(ports);
     set_clock(task, now_ms);
-    run_timers(task, now_ms);
+    run_timers(task);
     if (task->blocked_output && !flush_outputs(task))
         return LEAT_STEP_BLOCKED;
     if (task->failed)

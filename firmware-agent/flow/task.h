@@ -199,4 +199,3 @@ LEAT_MUST_CHECK leat_code leat_workers_start(leat_flow *flow, leat_error *out_er
 void leat_workers_stop(leat_flow *flow);
 void leat_task_notify(leat_task *task); // there may be something to do; any thread
 uint64_t leat_workers_heartbeat(const leat_flow *flow);
-uint64_t leat_workers_steps(const leat_flow *flow);

@@ -235,12 +235,3 @@ uint64_t leat_workers_heartbeat(const leat_flow *flow)
     }
     return least;
 }
-
-uint64_t leat_workers_steps(const leat_flow *flow)
-{
-    const leat_workers *workers = atomic_load(&flow->workers);
-    uint64_t steps = 0;
-    for (uint32_t i = 0; workers && i < workers->count; i++)
-        steps += atomic_load_explicit(&workers->threads[i].steps, memory_order_relaxed);
-    return steps;
-}

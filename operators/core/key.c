@@ -479,6 +479,7 @@ void leat_keys_destroy(leat_keys *keys)
         next = block->next;
         leat_keys_free(keys, block, BLOCK_BYTES);
     }
+    leat_keys_free(keys, keys->free_keys, CLASS_COUNT * sizeof *keys->free_keys);
     leat_keys_free(keys, keys->pages, keys->page_room * sizeof *keys->pages);
     leat_keys_free(keys, keys->free_bits, keys->free_words * sizeof(uint64_t));
     leat_keys_free(keys, keys->free_summary, keys->summary_words * sizeof(uint64_t));
@@ -510,13 +511,9 @@ static leat_code resolve_unknown(leat_keys *keys, const leat_batch *batch, const
     return LEAT_OK;
 }
 
-leat_code leat_keys_resolve(leat_keys *keys, const leat_batch *batch, const uint32_t *columns, uint32_t *out_slots,
-                            leat_error *out_error)
+static leat_code resolve_values(leat_keys *keys, const leat_batch *batch, const uint32_t *columns, uint32_t *out_slots,
+                                leat_error *out_error)
 {
-    uint32_t unknown;
-    keys->refused = 0;
-    if (batch->ids.ids && keys->type_count == 1 && leat_keys_by_id(keys, batch, columns[0], out_slots, &unknown))
-        return unknown ? resolve_unknown(keys, batch, columns, out_slots, out_error) : LEAT_OK;
     for (uint32_t begin = 0; begin < batch->selected; begin += ROWS_AT_ONCE) {
         uint32_t left = batch->selected - begin;
         row_range rows = {
@@ -525,6 +522,22 @@ leat_code leat_keys_resolve(leat_keys *keys, const leat_batch *batch, const uint
             return out_of_budget(keys, out_error);
     }
     return LEAT_OK;
+}
+
+leat_code leat_keys_resolve(leat_keys *keys, const leat_batch *batch, const uint32_t *columns, uint32_t *out_slots,
+                            leat_error *out_error)
+{
+    uint32_t unknown;
+    keys->refused = 0;
+    if (!batch->ids.ids || keys->type_count != 1 || !leat_keys_by_id(keys, batch, columns[0], out_slots, &unknown))
+        return resolve_values(keys, batch, columns, out_slots, out_error);
+    if (unknown < batch->selected / UNKNOWN_PART)
+        return unknown ? resolve_unknown(keys, batch, columns, out_slots, out_error) : LEAT_OK;
+    // Many new ones at once are found as if there were no numbers, as their misses then overlap.
+    leat_code code = resolve_values(keys, batch, columns, out_slots, out_error);
+    for (uint32_t i = 0; code == LEAT_OK && i < batch->selected; i++)
+        leat_keys_learn_id(keys, batch->ids.ids[leat_batch_row(batch, i)], out_slots[i]);
+    return code;
 }
 
 uint32_t leat_keys_refused(const leat_keys *keys) { return keys->refused; }

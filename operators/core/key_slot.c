@@ -125,6 +125,10 @@ static uint32_t class_of(size_t size) { return (uint32_t)((size + CLASS_STEP - 1
 
 static uint8_t *take_bytes(leat_keys *keys, size_t size)
 {
+    if (!keys->free_keys)
+        keys->free_keys = leat_keys_alloc(keys, CLASS_COUNT * sizeof *keys->free_keys);
+    if (!keys->free_keys)
+        return NULL;
     uint32_t class = class_of(size);
     uint8_t *bytes = keys->free_keys[class];
     if (bytes) {

@@ -30,6 +30,7 @@ enum {
     INTEGER_BYTES = 9, // null byte and 8 bytes: the stored form of core/type.c
     INLINE_BYTES = 20,
     TABLE_MIN = 16,
+    UNKNOWN_PART = 16,     // of a batch: from there on numbers that are not known yet are many
     ROWS_AT_ONCE = 256,    // hashes and places of that many rows lie on the stack
     PROBE_ROUNDS = 4,      // passes over a batch; at half load 5 % of the keys lie further from home
     L2_BYTES = 256 * 1024, // of the smallest board; prefetching within the cache costs more than it gives
@@ -104,7 +105,7 @@ struct leat_keys {
     // -- bytes of long keys
     key_block *blocks;
     size_t block_left;
-    uint8_t *free_keys[CLASS_COUNT]; // released ones, linked through their first bytes
+    uint8_t **free_keys; // CLASS_COUNT; released ones, linked through their first bytes; NULL: no key was long yet
     key_ids ids;
     // -- room for encoding the rows of one call
     uint8_t *scratch;

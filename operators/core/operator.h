@@ -98,6 +98,7 @@ struct leat_operator_context {
     leat_drops *drops;
     unsigned instance, parallelism; // this instance owns key groups g with g % parallelism == instance
     int64_t now_ms;                 // processing time: kept across restarts, never goes back; set before every call
+    bool clock_runs;                // now_ms is a running clock and not stepped by hand
     int64_t watermark_ms;           // the operator's watermark before the call
     bool watermarks_anew;           // restored from a savepoint, which forgets them
     bool *output_used;              // per output: somebody reads it (rows for the others need not be made)
@@ -107,6 +108,12 @@ struct leat_operator_context {
     void (*wake_at)(leat_operator_context *context, int64_t processing_ms);
     void *runner; // of whoever runs the operator
 };
+
+// Processing-time timers up to here are due. A clock that runs gives more rows within this millisecond: what ends with it fires with the next one.
+static inline int64_t leat_operator_due_ms(const leat_operator_context *context)
+{
+    return context->now_ms - context->clock_runs;
+}
 
 static inline bool leat_operator_owns(const leat_operator_context *context, uint32_t group)
 {

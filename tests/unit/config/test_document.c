@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "config/yaml/report.h"
+#include "config/yaml/document.h"
 #include "tests/support/env_test.h"
 
 typedef struct fixture {
