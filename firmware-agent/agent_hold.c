@@ -11,7 +11,7 @@
 enum {
     TIGHT_BYTES = 64 << 20, // free on the disk; with less, little may be under way
     TIGHT_BATCH = 16 << 10, // payload that a source reads before it looks again
-    STALL_MS = 10000,       // a barrier under way so long, and no task has done a step
+    STALL_MS = 10000,       // a barrier under way so long, and no task that it waits for has done anything
 };
 
 // ---- intake
@@ -57,7 +57,7 @@ static void set_stalled(leat_agent *agent, const char *text)
 
 void leat_agent_barrier_begins(leat_agent *agent)
 {
-    agent->stall_steps = leat_flow_steps(agent->flow);
+    agent->stall_progress = leat_flow_progress(agent->flow);
     agent->stall_seen_ms = leat_boot_ms(agent->env);
 }
 
@@ -76,10 +76,10 @@ static bool is_explained(const leat_agent *agent)
 void leat_agent_barrier_waits(leat_agent *agent, uint64_t id, int64_t waited_ms)
 {
     char waits[LEAT_AGENT_STALL_TEXT - 80], text[LEAT_AGENT_STALL_TEXT];
-    uint64_t steps = leat_flow_steps(agent->flow);
+    uint64_t progress = leat_flow_progress(agent->flow);
     int64_t now_ms = leat_boot_ms(agent->env);
-    if (steps != agent->stall_steps) {
-        agent->stall_steps = steps;
+    if (progress != agent->stall_progress) {
+        agent->stall_progress = progress;
         agent->stall_seen_ms = now_ms;
         return;
     }

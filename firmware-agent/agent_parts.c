@@ -117,6 +117,8 @@ static leat_code make_flow(leat_agent *agent, leat_error *out_error)
     leat_flow_setup setup = {.env = agent->env,
                              .plan = agent->plan,
                              .ports = &agent->ports,
+                             .lineage = agent->recovered.lineage,
+                             .clock_runs = true,
                              .workers = (uint32_t)agent->plan->agent->workers};
     return leat_flow_create(&setup, &agent->flow, out_error);
 }

@@ -47,6 +47,8 @@ static leat_code restore_name(void *context, leat_slice name, leat_slice bytes, 
         memcpy(&from->cursors[index], bytes.data, sizeof(leat_cursor));
     else if (leat_slice_is(name, "journal") && bytes.size == 8)
         memcpy(&from->journal_end, bytes.data, 8);
+    else if (leat_slice_is(name, "lineage") && bytes.size == sizeof from->lineage)
+        memcpy(&from->lineage, bytes.data, sizeof from->lineage);
     else if (leat_slice_is(name, "savepoint"))
         from->from_savepoint = true;
     return LEAT_OK;

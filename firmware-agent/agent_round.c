@@ -90,6 +90,9 @@ static bool hook_manifest(void *context, leat_coordinator *coordinator, uint64_t
                    &hash);
     name_cursors(agent, coordinator, &cursor_hash);
     leat_coordinator_name(coordinator, "journal", leat_slice_of((char *)&end, sizeof end));
+    const leat_flow_lineage *lineage = &agent->recovered.lineage;
+    if (lineage->incarnation)
+        leat_coordinator_name(coordinator, "lineage", leat_slice_of((const char *)lineage, sizeof *lineage));
     int64_t now_ms = leat_boot_ms(agent->env);
     bool cursors_due = atomic_load(&agent->ending) || now_ms - agent->cursor_saved_ms >= CURSOR_SAVE_MS;
     for (uint32_t i = 0; i < plan->sink_count; i++)

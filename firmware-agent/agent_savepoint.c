@@ -135,7 +135,9 @@ leat_code leat_agent_save(leat_agent *agent, leat_error *out_error)
         code = save_journal(&self, false, out_error);
     for (uint32_t i = 0; i < plan->sink_count && code == LEAT_OK; i++)
         code = save_outbox(&self, i, out_error);
-    leat_savepoint_cut cut = {.clock_ms = leat_clock_now_ms(&agent->clock), .journal = self.journal_end};
+    leat_savepoint_cut cut = {.clock_ms = leat_clock_now_ms(&agent->clock),
+                              .journal = self.journal_end,
+                              .incarnation = agent->recovered.lineage.incarnation};
     const char *path;
     if (code == LEAT_OK)
         code = leat_savepoint_writer_commit(agent->saving, &cut, &path, out_error);
@@ -379,6 +381,17 @@ static void name(loading *self, const char *kind, const char *of, const void *by
                                                          leat_slice_of(leat_arena_copy(arena, bytes, size), size)};
 }
 
+// A new life: another one from the same savepoint shall not give its results the same ids.
+static void name_lineage(loading *self)
+{
+    leat_flow_lineage lineage = {.previous = self->manifest->cut.incarnation,
+                                 .from =
+                                     self->journal ? leat_log_append_end(self->journal) : self->manifest->cut.journal};
+    while (lineage.incarnation == 0)
+        self->agent->env->ops->random(self->agent->env, &lineage.incarnation, sizeof lineage.incarnation);
+    name(self, "lineage", "", &lineage, sizeof lineage);
+}
+
 static void name_positions(loading *self)
 {
     const leat_plan *plan = self->agent->plan;
@@ -396,6 +409,7 @@ static void name_positions(loading *self)
             name(self, "source/", from->name, from->position.data, from->position.size);
     }
     name(self, "journal", "", &start, sizeof start);
+    name_lineage(self);
     name(self, "savepoint", "", manifest->path, strlen(manifest->path));
 }
 
@@ -450,7 +464,7 @@ leat_code leat_agent_load(leat_agent *agent, leat_savepoint *savepoint, leat_err
     self.outbox_starts = leat_arena_array(&self.arena, uint64_t, plan->sink_count + 1);
     self.numbers = leat_arena_array(&self.arena, uint32_t, self.manifest->operator_count + 1);
     self.names = leat_arena_array(&self.arena, leat_store_named,
-                                  self.manifest->source_count + 2 * self.manifest->sink_count + 2);
+                                  self.manifest->source_count + 2 * self.manifest->sink_count + 3);
     leat_savepoint_visitor visitor = {&self, load_entry, load_arrival, load_result};
     number_operators(&self);
     leat_code code = open_logs(&self, out_error);

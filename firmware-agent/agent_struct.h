@@ -41,6 +41,7 @@ typedef struct agent_recovered {
     uint64_t *outbox_cuts;        // UINT64_MAX: none
     leat_cursor *cursors;
     uint64_t journal_end;
+    leat_flow_lineage lineage;
     bool from_savepoint; // and no checkpoint since
     bool any;
 } agent_recovered;
@@ -93,7 +94,7 @@ struct leat_agent {
     // -- intake; hold_lock orders the decision and its effect
     pthread_mutex_t hold_lock;
     _Atomic bool held, tight, checkpoint_full;
-    uint64_t stall_steps; // of the workers, at the last look; the checkpoint thread's
+    uint64_t stall_progress; // of the flow, at the last look; the checkpoint thread's
     int64_t stall_seen_ms;
     char stalled[LEAT_AGENT_STALL_TEXT]; // under hold_lock; empty: the flow moves
     // -- life

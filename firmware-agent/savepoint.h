@@ -5,7 +5,7 @@
 //   MANIFEST   text, a line each; values are bare words, decimal numbers, or quoted ("\"" and "\\" escaped, other control bytes as \xNN):
 //                leat savepoint version=1
 //                agent version="0.1.0" gateway="gateway-7" time_zone="UTC" plan=<16 hex: the plan's fingerprint>
-//                cut clock_ms=<processing time> journal=<position, not below it are the next journal's>
+//                cut clock_ms=<processing time> journal=<position, not below it are the next journal's> [incarnation=<16 hex>]
 //                part name="state" bytes=.. blocks=.. crc32c=<8 hex>                      for each of the three files below
 //                operator index=.. uid=".." rule=".." kind=".." identity=<16 hex> tables=0,1,15|- entries=.. crc32c=<8 hex>
 //                source index=.. name=".." driver=".." position=<hex>|- records=..
@@ -59,6 +59,7 @@ typedef struct leat_savepoint_end { // a source or a sink
 typedef struct leat_savepoint_cut {
     int64_t clock_ms;
     uint64_t journal;
+    uint64_t incarnation; // of the life that wrote it (flow.h); 0: it began from no savepoint
 } leat_savepoint_cut;
 
 // What a node's state belongs to: its uid and what it computes (label, types of its inputs). The same number: the state can be read.

@@ -145,6 +145,8 @@ static bool read_line(leat_savepoint *savepoint, leat_slice line)
         bool fine = leat_savepoint_read_number(line, "clock_ms", &clock) &&
                     leat_savepoint_read_number(line, "journal", &manifest->cut.journal);
         manifest->cut.clock_ms = fine ? (int64_t)clock : 0;
+        if (!leat_savepoint_read_hex(line, "incarnation", &manifest->cut.incarnation))
+            manifest->cut.incarnation = 0; // of a life that began from no savepoint
         return fine;
     }
     if (begins(line, "part"))

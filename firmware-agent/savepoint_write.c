@@ -201,8 +201,11 @@ static void write_text(const leat_savepoint_writer *writer, const leat_savepoint
     leat_savepoint_write_text(out, "gateway", plan->agent->name);
     leat_savepoint_write_text(out, "time_zone", plan->agent->time_zone ? plan->agent->time_zone : "UTC");
     leat_write_format(out, " plan=%016llx\n", (unsigned long long)plan->fingerprint);
-    leat_write_format(out, "cut clock_ms=%lld journal=%llu\n", (long long)cut->clock_ms,
+    leat_write_format(out, "cut clock_ms=%lld journal=%llu", (long long)cut->clock_ms,
                       (unsigned long long)cut->journal);
+    if (cut->incarnation)
+        leat_write_format(out, " incarnation=%016llx", (unsigned long long)cut->incarnation);
+    leat_write_text(out, "\n");
     for (int i = 0; i < SAVEPOINT_PARTS; i++) {
         const savepoint_part_sums *sums = &writer->parts[i].sums;
         leat_write_text(out, "part");

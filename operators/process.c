@@ -137,16 +137,17 @@ leat_code leat_process_row(leat_process *p, uint32_t input, const leat_batch *ba
 
 // ---- timers
 
-// A timer for a time that has passed can fire again under the same name and time: the watermark before tells them apart, and how
-// often watermarks have started anew.
+// A timer for a time that has passed can fire again under the same name and time: what set it tells them apart, and how often watermarks
+// have started anew.
 static uint64_t timer_cause(const leat_process *p, const leat_timer_due *due, leat_time_domain domain)
 {
     uint64_t cause = leat_hash_combine(leat_keys_hash(p->keys, due->slot), (uint64_t)due->time_ms);
     cause = leat_hash_combine(cause, due->name ? leat_hash(due->name, strlen(due->name)) : 0);
+    if (due->setter)
+        cause = leat_hash_combine(cause, due->setter);
     if (domain == LEAT_PROCESSING_TIME)
         return leat_hash_combine(cause, domain);
-    cause = leat_hash_combine(cause, domain + 2 * p->generation);
-    return due->time_ms <= p->previous_ms ? leat_hash_combine(cause, (uint64_t)p->previous_ms) : cause;
+    return leat_hash_combine(cause, domain + 2 * p->generation);
 }
 
 static leat_code fire(leat_process *p, leat_time_domain domain, int64_t until_ms, leat_error *out_error)
@@ -168,7 +169,6 @@ static leat_code advance(leat_process *p, int64_t watermark_ms, leat_error *out_
     if (watermark_ms <= p->watermark_ms)
         return LEAT_OK;
     leat_code code = leat_process_flush_held(p, watermark_ms, out_error);
-    p->previous_ms = p->watermark_ms;
     p->watermark_ms = watermark_ms;
     if (code == LEAT_OK && leat_timers_due(&p->timers[LEAT_EVENT_TIME], watermark_ms))
         code = fire(p, LEAT_EVENT_TIME, watermark_ms, out_error);
@@ -178,9 +178,10 @@ static leat_code advance(leat_process *p, int64_t watermark_ms, leat_error *out_
 
 static leat_code fire_processing(leat_process *p, leat_error *out_error)
 {
-    if (!leat_timers_due(&p->timers[LEAT_PROCESSING_TIME], p->now_ms))
+    int64_t due_ms = leat_operator_due_ms(p->base.context);
+    if (!leat_timers_due(&p->timers[LEAT_PROCESSING_TIME], due_ms))
         return LEAT_OK;
-    return fire(p, LEAT_PROCESSING_TIME, p->now_ms, out_error);
+    return fire(p, LEAT_PROCESSING_TIME, due_ms, out_error);
 }
 
 // ---- batches
@@ -322,14 +323,17 @@ static leat_code on_batch(leat_operator *self, unsigned input, leat_batch *batch
 {
     leat_process *p = (leat_process *)self;
     const leat_process_input *in = &p->inputs[input];
+    uint32_t slots[LEAT_BATCH_ROWS];
+    p->slots = slots;
     leat_code code = begin(p, out_error);
     if (code == LEAT_OK && in->keyed)
-        code = leat_keys_resolve(p->keys, batch, in->table->key_columns, p->slots, out_error);
+        code = leat_keys_resolve(p->keys, batch, in->table->key_columns, slots, out_error);
     if (code == LEAT_OK && batch->selected)
         code = in->sorted ? hold_rows(p, input, batch, out_error) : run_rows(p, input, batch, out_error);
     if (code == LEAT_OK)
         code = advance(p, batch->watermark_after, out_error);
     end(p);
+    p->slots = NULL;
     return code;
 }
 
@@ -575,20 +579,24 @@ static bool open_states(leat_process *p)
         const leat_process_state *declared = &p->spec->states[i];
         leat_process_slot_state *state = &p->states[i];
         state->shared = declared->kind & LEAT_STATE_SHARED;
-        state->map = (declared->kind & ~LEAT_STATE_SHARED) == LEAT_STATE_MAP;
+        bool value = (declared->kind & LEAT_STATE_FORM) == LEAT_STATE_VALUE;
+        bool refresh_on_read = declared->kind & LEAT_STATE_REFRESH_READ;
+        state->map = (declared->kind & LEAT_STATE_FORM) == LEAT_STATE_MAP;
         state->null.type = (uint8_t)declared->type;
-        state->plain = (declared->kind & ~LEAT_STATE_SHARED) == LEAT_STATE_VALUE && !state->shared;
-        if ((declared->kind & ~LEAT_STATE_SHARED) != LEAT_STATE_VALUE) {
+        state->plain = value && !state->shared;
+        if (!value) {
             state->items = &p->items[p->items_count];
             if (!leat_items_init(state->items, context->budget, context->env, state->shared ? NULL : p->keys,
                                  state->map, state->null.type, ttl_of(p, i), (uint8_t)i))
                 return false;
+            state->items->refresh_on_read = refresh_on_read;
             p->items_count++;
             continue;
         }
         state->cells = state->shared ? &p->shared : &p->cells;
         state->index = counts[state->shared];
-        cells[state->shared][counts[state->shared]++] = (leat_cell_state){state->null.type, ttl_of(p, i)};
+        cells[state->shared][counts[state->shared]++] =
+            (leat_cell_state){state->null.type, ttl_of(p, i), refresh_on_read};
     }
     if (!leat_cells_init(&p->cells, context->budget, p->keys, cells[0], counts[0]) ||
         !leat_cells_init(&p->shared, context->budget, NULL, cells[1], counts[1]))
@@ -652,7 +660,6 @@ static void open_rest(leat_process *p)
     leat_arena_init(&p->row_scratch, context->env, 0);
     leat_eval_init(&p->eval, context->env);
     leat_writer_init(&p->writer, context->env, SIZE_MAX / 2);
-    p->slots = leat_arena_array(context->arena, uint32_t, LEAT_BATCH_ROWS);
     p->emitters = leat_arena_array(context->arena, leat_process_emitter, context->output_count + 1);
     for (uint32_t i = 0; i < context->output_count; i++) {
         leat_emitter_init(&p->emitters[i].emitter, context, i);
@@ -661,7 +668,6 @@ static void open_rest(leat_process *p)
     p->call.slot = LEAT_SLOT_NONE;
     p->now_ms = context->now_ms;
     p->watermark_ms = p->forwarded_ms = context->watermark_ms;
-    p->previous_ms = LEAT_TIME_NONE;
     p->asked_ms = INT64_MAX;
     p->stored_now_ms = LEAT_TIME_NONE;
     p->skip_downtime = p->spec->wall_timers_skip_downtime;

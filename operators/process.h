@@ -95,7 +95,6 @@ struct leat_process {
     // -- time
     int64_t now_ms;
     int64_t watermark_ms;
-    int64_t previous_ms;  // the one before, while timers fire
     int64_t forwarded_ms; // passed on
     int64_t asked_ms;     // of wake_at
     int64_t stored_now_ms;
@@ -110,7 +109,7 @@ struct leat_process {
     leat_eval eval;
     leat_writer writer;
     leat_cell lost; // what write gives when there is no memory
-    uint32_t *slots;
+    uint32_t *slots; // of the batch's rows, during a call
 };
 
 static inline leat_process *leat_process_of(leat_context *context)

@@ -176,7 +176,10 @@ static const leat_cell *read_state(leat_context *context, uint32_t state)
     if (!s || !s->cells)
         return &p->lost;
     const leat_cell *cell = leat_cells_read(s->cells, slot_of(p, s), s->index, p->now_ms);
-    return cell ? cell : &s->null;
+    if (!cell)
+        return &s->null;
+    leat_cells_touch(s->cells, slot_of(p, s), s->index, p->now_ms);
+    return cell;
 }
 
 // Everything that is not in order, or new.
@@ -360,6 +363,8 @@ static bool may_use_timers(leat_process *p)
     return p->call.slot != LEAT_SLOT_NONE && p->function->timer;
 }
 
+static uint64_t setter_of(const leat_process *p) { return leat_hash_combine(p->call.cause, 1) | 1; }
+
 static int timer_set(leat_context *context, leat_time_domain domain, int64_t time_ms, const char *name)
 {
     leat_process *p = leat_process_of(context);
@@ -369,7 +374,10 @@ static int timer_set(leat_context *context, leat_time_domain domain, int64_t tim
         fault(p, LEAT_E_INVALID, "the name of a timer has more than %d bytes", LEAT_TIMER_NAME_MAX);
         return -1;
     }
-    if (leat_timers_set(&p->timers[domain == LEAT_PROCESSING_TIME], p->call.slot, time_ms, name))
+    leat_timers *timers = &p->timers[domain == LEAT_PROCESSING_TIME];
+    int64_t passed_ms = domain == LEAT_PROCESSING_TIME ? p->now_ms : p->watermark_ms;
+    if (time_ms <= passed_ms ? leat_timers_set_late(timers, p->call.slot, time_ms, name, setter_of(p))
+                             : leat_timers_set(timers, p->call.slot, time_ms, name))
         return 0;
     out_of_memory(p);
     return -1;

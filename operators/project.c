@@ -28,13 +28,21 @@ static void leave_out_bad(leat_batch *batch, const leat_eval *eval)
     batch->selected = count;
 }
 
+static size_t computed_bytes(const leat_project_spec *spec, const leat_batch *batch)
+{
+    uint32_t computed = 0;
+    for (uint32_t i = 0; i < spec->count; i++)
+        computed += leat_program_column(spec->programs[i]) < 0;
+    return (size_t)computed * batch->count * (sizeof(int64_t) + 1);
+}
+
 static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
 {
     (void)input, (void)out_error;
     leat_operator_context *context = base->context;
     const leat_project_spec *spec = context->spec;
     leat_eval *eval = &((project *)base)->eval;
-    leat_batch *out = leat_batch_derive(context->pool, batch);
+    leat_batch *out = leat_batch_derive_with(context->pool, batch, computed_bytes(spec, batch));
     leat_eval_begin(eval, batch, context->now_ms);
     out->schema = context->outputs[0];
     out->columns = leat_arena_array(&out->arena, leat_column, spec->count);

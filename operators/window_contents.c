@@ -261,4 +261,5 @@ void leat_window_contents_release(leat_window_store *store, leat_stream_window *
     leat_budget_free(store->budget, contents->result, contents->result_size);
     contents->result = NULL;
     contents->result_size = 0;
+    leat_window_mark_release(store, window);
 }

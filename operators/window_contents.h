@@ -29,6 +29,8 @@ typedef struct leat_window_contents { // head of a window's payload; the accumul
     leat_window_row *first, *last;
     char *result; // the last one sent, encoded: of windows that send updates
     uint32_t row_count, result_size;
+    char *mark; // window_delta.c: the row that fired last
+    size_t mark_size;
 } leat_window_contents;
 _Static_assert(sizeof(leat_window_contents) % 16 == 0 || sizeof(void *) == 4, "the accumulator is 16-aligned");
 
@@ -76,6 +78,12 @@ LEAT_MUST_CHECK leat_code leat_window_contents_open(leat_window_store *store, le
 void leat_window_contents_close(leat_window_store *store, leat_stream_window *window);
 void leat_window_contents_clear(leat_window_store *store, leat_stream_window *window);
 void leat_window_contents_release(leat_window_store *store, leat_stream_window *window);
+// window_delta.c: whether the row of the batch lies further than the trigger's threshold from the window's mark; then, and when there
+// is none yet, it becomes the mark.
+LEAT_MUST_CHECK leat_code leat_window_delta_on_row(leat_window_store *store, leat_stream_window *window, uint32_t row,
+                                                   bool *out_far, leat_error *out_error);
+LEAT_MUST_CHECK bool leat_window_mark_set(leat_window_store *store, leat_stream_window *window, leat_slice mark);
+void leat_window_mark_release(leat_window_store *store, leat_stream_window *window);
 // Takes the row behind `before` (NULL: the first) out.
 void leat_window_row_remove(leat_window_store *store, leat_stream_window *window, leat_window_row *before);
 // By column of the input; columns that are not kept are NULL. Nested values lie in the arena.

@@ -104,7 +104,7 @@ static void put_times(const window_rows *self, leat_batch *out, uint32_t row, co
 static void tumble(window_rows *self, leat_batch *batch)
 {
     leat_operator_context *context = self->base.context;
-    leat_batch *out = leat_batch_derive(context->pool, batch);
+    leat_batch *out = leat_batch_derive_with(context->pool, batch, 3 * batch->count * sizeof(int64_t));
     begin_columns(self, out, batch);
     uint16_t *selection = leat_arena_alloc(&out->arena, batch->selected * sizeof *selection);
     uint32_t count = 0;

@@ -93,7 +93,8 @@ static leat_code settle(window_stream *self, leat_stream_window *window, leat_er
 {
     const leat_window_stream_spec *spec = window_stream_spec(self);
     bool full = spec->assigner == LEAT_ASSIGN_COUNT && !window->count; // has fired: no row comes any more
-    if (full || (!window->filled && !window->count && !window->has_fire && !has_timer(window)))
+    bool known = window->count || window->has_fire || leat_window_contents_of(window)->mark;
+    if (full || (!window->filled && !known && !has_timer(window)))
         return end_window(self, window, out_error);
     leat_stream_windows_timed(&self->windows, window);
     leat_stream_windows_mark(&self->windows, window->slot);
@@ -183,14 +184,31 @@ static leat_trigger_time times_now(const window_stream *self, int64_t time_ms)
     return (leat_trigger_time){time_ms, self->frame.watermark, self->base.context->now_ms};
 }
 
+static leat_code ask_trigger(window_stream *self, leat_stream_window *window, uint32_t row, int64_t time_ms,
+                             unsigned *out_result, leat_error *out_error)
+{
+    const leat_window_stream_spec *spec = window_stream_spec(self);
+    leat_trigger_time times = times_now(self, time_ms);
+    bool far;
+    *out_result = leat_trigger_on_row(spec, window, &times);
+    if (spec->trigger != LEAT_TRIGGER_DELTA)
+        return LEAT_OK;
+    leat_code code = leat_window_delta_on_row(&self->store, window, row, &far, out_error);
+    if (code == LEAT_OK && far)
+        *out_result |= leat_trigger_fire(spec);
+    return code;
+}
+
 static leat_code put(window_stream *self, leat_stream_window *window, uint32_t row, int64_t time_ms,
                      leat_error *out_error)
 {
-    leat_trigger_time times = times_now(self, time_ms);
+    unsigned result;
     leat_code code = leat_window_contents_add(&self->store, window, row, out_error);
+    if (code == LEAT_OK)
+        code = ask_trigger(self, window, row, time_ms, &result, out_error);
     if (code != LEAT_OK)
         return code;
-    code = act(self, window, leat_trigger_on_row(window_stream_spec(self), window, &times), out_error);
+    code = act(self, window, result, out_error);
     int64_t cleanup_ms = cleanup_time(self, window->max_ms);
     if (code != LEAT_OK)
         return code;
@@ -372,6 +390,8 @@ static leat_code on_rows(window_stream *self, leat_batch *batch, leat_error *out
             code = advance(self, batch->watermark[leat_batch_row(batch, i)], out_error);
         if (code == LEAT_OK)
             code = on_row(self, i, out_error);
+        if (code == LEAT_OK) // timers set for a time that the clock has left behind
+            code = fire_due(self, LEAT_WINDOW_PROCESSING, leat_operator_due_ms(self->base.context), out_error);
     }
     return code;
 }
@@ -380,7 +400,7 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
 {
     (void)input;
     window_stream *self = (window_stream *)base;
-    leat_code code = fire_due(self, LEAT_WINDOW_PROCESSING, base->context->now_ms, out_error);
+    leat_code code = fire_due(self, LEAT_WINDOW_PROCESSING, leat_operator_due_ms(base->context), out_error);
     if (code == LEAT_OK && batch->selected)
         code = on_rows(self, batch, out_error);
     if (code == LEAT_OK && batch->watermark_after != LEAT_TIME_NONE)
@@ -409,7 +429,7 @@ static leat_code on_time(leat_operator *base, leat_error *out_error)
 {
     window_stream *self = (window_stream *)base;
     self->wake_ms = LEAT_TIME_MAX;
-    leat_code code = fire_due(self, LEAT_WINDOW_PROCESSING, base->context->now_ms, out_error);
+    leat_code code = fire_due(self, LEAT_WINDOW_PROCESSING, leat_operator_due_ms(base->context), out_error);
     leat_window_frame_send(&self->frame);
     release_idle(self);
     wake_later(self);

@@ -2,16 +2,16 @@
 //
 // Stored: table 0: key = key bytes; value = version 1, rows seen varint, count varint, then per window, ascending by start, end:
 //   start i64, end i64, last instant i64, origin u64, firings varint, number varint, rows since the last firing varint,
-//   u8 bits (1: the next firing is known, 2: it holds something, 4: a result was sent), the next firing i64,
+//   u8 bits (1: the next firing is known, 2: it holds something, 4: a result was sent, 8: there is a mark), the next firing i64,
 //   three timers (end, firing, cleanup), each u8 (0: none, 1: event time, 2: processing time) and, when set, its time i64;
-//   the last result sent, sized, when there is one; without an evictor the accumulator.
+//   the last result sent, sized, when there is one; the mark (window_delta.c), sized, when there is one; without an evictor the accumulator.
 // A key without windows and rows seen is removed. Table 1: rows that windows hold (window_contents.h).
 // Table 15: the watermark, where it is kept (window_frame.h).
 #include "operators/window_stream.h"
 
 #include <string.h>
 
-enum { TABLE_WINDOWS = 0, VERSION = 1, BIT_FIRE = 1, BIT_FILLED = 2, BIT_RESULT = 4 };
+enum { TABLE_WINDOWS = 0, VERSION = 1, BIT_FIRE = 1, BIT_FILLED = 2, BIT_RESULT = 4, BIT_MARK = 8 };
 
 static bool has_accumulator(const window_stream *self)
 {
@@ -38,13 +38,15 @@ static void write_window(window_stream *self, leat_stream_window *window, leat_w
     leat_write_varint(out, window->number);
     leat_write_varint(out, window->count);
     leat_write_u8(out, (uint8_t)((window->has_fire ? BIT_FIRE : 0) | (window->filled ? BIT_FILLED : 0) |
-                                 (contents->result ? BIT_RESULT : 0)));
+                                 (contents->result ? BIT_RESULT : 0) | (contents->mark ? BIT_MARK : 0)));
     leat_write_u64(out, (uint64_t)window->fire_ms);
     write_timer(out, &window->at_end);
     write_timer(out, &window->at_fire);
     write_timer(out, &window->at_cleanup);
     if (contents->result)
         leat_write_sized(out, contents->result, contents->result_size);
+    if (contents->mark)
+        leat_write_sized(out, contents->mark, contents->mark_size);
     if (has_accumulator(self))
         leat_accumulators_encode(self->frame.set, leat_window_accumulator(window), out);
 }
@@ -131,6 +133,12 @@ static bool read_result(window_stream *self, leat_stream_window *window, leat_re
     return true;
 }
 
+static bool read_mark(window_stream *self, leat_stream_window *window, leat_reader *value)
+{
+    leat_slice mark = leat_read_sized(value);
+    return !value->failed && mark.size && leat_window_mark_set(&self->store, window, mark);
+}
+
 static leat_code damaged(leat_error *out_error)
 {
     return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored window is damaged");
@@ -157,7 +165,8 @@ static leat_code read_window(window_stream *self, uint32_t slot, leat_reader *va
     window->at_end = read_timer(value);
     window->at_fire = read_timer(value);
     window->at_cleanup = read_timer(value);
-    if (value->failed || ((bits & BIT_RESULT) && !read_result(self, window, value)))
+    if (value->failed || ((bits & BIT_RESULT) && !read_result(self, window, value)) ||
+        ((bits & BIT_MARK) && !read_mark(self, window, value)))
         return damaged(out_error);
     if (self->windows.next_number <= window->number)
         self->windows.next_number = window->number + 1;

@@ -5,7 +5,7 @@ static void set(leat_window_timer *timer, leat_window_clock clock, int64_t due_m
     *timer = (leat_window_timer){.due_ms = due_ms, .set = true, .clock = (uint8_t)clock};
 }
 
-static unsigned fire(const leat_window_stream_spec *spec)
+unsigned leat_trigger_fire(const leat_window_stream_spec *spec)
 {
     return LEAT_TRIGGER_FIRE | (spec->purging ? LEAT_TRIGGER_PURGE : 0);
 }
@@ -19,12 +19,18 @@ static leat_window_clock clock_of(const leat_window_stream_spec *spec)
 
 // ---- continuous: the next firing is on the grid of the interval, but not behind the window's end
 
-// Where the clock has left the end of a window of event time behind, the end is no bound: it would come again and again.
+// Flink's firing by the clock ends with the window: at its last instant, or at once where the clock has left that behind. Beside a
+// firing at the end by event time it goes on, or rows that come while the watermark is on its way would wait for that end.
+static bool ends_by_clock(const leat_window_stream_spec *spec)
+{
+    return spec->trigger == LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME && !spec->trigger_at_end;
+}
+
 static void next_fire(const leat_window_stream_spec *spec, leat_stream_window *window, int64_t after_ms)
 {
     int64_t interval = spec->trigger_interval_ms;
     int64_t next = after_ms > LEAT_TIME_MAX - interval ? LEAT_TIME_MAX : after_ms + interval;
-    bool bounded = clock_of(spec) == LEAT_WINDOW_EVENT || window->max_ms > after_ms;
+    bool bounded = clock_of(spec) == LEAT_WINDOW_EVENT || ends_by_clock(spec) || window->max_ms > after_ms;
     window->fire_ms = bounded && window->max_ms < next ? window->max_ms : next;
     window->has_fire = true;
     set(&window->at_fire, clock_of(spec), window->fire_ms);
@@ -39,10 +45,12 @@ static unsigned continuous_on_row(const leat_window_stream_spec *spec, leat_stre
 
 static unsigned continuous_on_time(const leat_window_stream_spec *spec, leat_stream_window *window, int64_t time_ms)
 {
+    if (ends_by_clock(spec) && time_ms == window->max_ms)
+        return leat_trigger_fire(spec); // the last one: the next firing stays known and is not planned again
     if (!window->has_fire || window->fire_ms != time_ms)
         return LEAT_TRIGGER_CONTINUE;
     next_fire(spec, window, time_ms);
-    return fire(spec);
+    return leat_trigger_fire(spec);
 }
 
 // ---- at the end, by event time
@@ -56,7 +64,7 @@ static bool ends_by_event_time(const leat_window_stream_spec *spec)
 static unsigned end_on_row(const leat_window_stream_spec *spec, leat_stream_window *window, int64_t watermark_ms)
 {
     if (window->max_ms <= watermark_ms)
-        return fire(spec);
+        return leat_trigger_fire(spec);
     set(&window->at_end, LEAT_WINDOW_EVENT, window->max_ms);
     return LEAT_TRIGGER_CONTINUE;
 }
@@ -68,7 +76,7 @@ static unsigned count_on_row(const leat_window_stream_spec *spec, leat_stream_wi
     if (++window->count < (uint64_t)spec->trigger_count)
         return LEAT_TRIGGER_CONTINUE;
     window->count = 0;
-    return fire(spec);
+    return leat_trigger_fire(spec);
 }
 
 unsigned leat_trigger_on_row(const leat_window_stream_spec *spec, leat_stream_window *window,
@@ -78,6 +86,7 @@ unsigned leat_trigger_on_row(const leat_window_stream_spec *spec, leat_stream_wi
     switch (spec->trigger) {
     case LEAT_TRIGGER_NEVER:
     case LEAT_TRIGGER_EVENT_TIME:
+    case LEAT_TRIGGER_DELTA: // asked by the caller, who has the rows
         break;
     case LEAT_TRIGGER_COUNT:
         return at_end | count_on_row(spec, window);
@@ -96,16 +105,17 @@ unsigned leat_trigger_on_time(const leat_window_stream_spec *spec, leat_stream_w
                               int64_t time_ms)
 {
     if (clock == LEAT_WINDOW_EVENT && ends_by_event_time(spec) && time_ms == window->max_ms)
-        return fire(spec);
+        return leat_trigger_fire(spec);
     if (clock != clock_of(spec))
         return LEAT_TRIGGER_CONTINUE;
     switch (spec->trigger) {
     case LEAT_TRIGGER_NEVER:
     case LEAT_TRIGGER_COUNT:
+    case LEAT_TRIGGER_DELTA:
     case LEAT_TRIGGER_EVENT_TIME:
         break;
     case LEAT_TRIGGER_PROCESSING_TIME:
-        return fire(spec);
+        return leat_trigger_fire(spec);
     case LEAT_TRIGGER_CONTINUOUS_EVENT_TIME:
     case LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME:
         return continuous_on_time(spec, window, time_ms);

@@ -18,6 +18,8 @@ typedef struct leat_trigger_time {
     int64_t row_ms, watermark_ms, now_ms;
 } leat_trigger_time;
 
+unsigned leat_trigger_fire(const leat_window_stream_spec *spec); // FIRE, and PURGE where the trigger purges
+// Of LEAT_TRIGGER_DELTA only the firing at the end: leat_window_delta_on_row has the rest.
 unsigned leat_trigger_on_row(const leat_window_stream_spec *spec, leat_stream_window *window,
                              const leat_trigger_time *time);
 unsigned leat_trigger_on_time(const leat_window_stream_spec *spec, leat_stream_window *window, leat_window_clock clock,

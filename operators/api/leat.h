@@ -102,9 +102,12 @@ typedef enum leat_state_kind {
     LEAT_STATE_VALUE = 1, // one cell
     LEAT_STATE_LIST,      // cells, in order of adding
     LEAT_STATE_MAP,       // cells by a STRING or BIGINT key
-    LEAT_STATE_SHARED =
-        256 // or-ed to one of them: not per key but one for all, written by rows of a broadcast table and read by
-            // all; every instance keeps its own copy, so only write what each of them sees
+    // Or-ed to one of them. SHARED: not per key but one for all, written by rows of a broadcast table and read by all; every
+    // instance keeps its own copy, so only write what each of them sees. REFRESH_READ: reading begins its time to live anew as well
+    // as writing does (a map: that of the item; a list: that of all of them).
+    LEAT_STATE_SHARED = 256,
+    LEAT_STATE_REFRESH_READ = 512,
+    LEAT_STATE_FORM = 255 // mask of the kind itself
 } leat_state_kind;
 
 typedef struct leat_declare leat_declare; // opaque

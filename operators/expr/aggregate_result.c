@@ -85,9 +85,7 @@ static double spread(leat_aggregate_kind kind, const leat_moments *moments)
     bool sample = kind == LEAT_AGGREGATE_STDDEV_SAMP || kind == LEAT_AGGREGATE_VAR_SAMP;
     bool root = kind == LEAT_AGGREGATE_STDDEV_POP || kind == LEAT_AGGREGATE_STDDEV_SAMP;
     double variance = moments->squares / (double)(moments->count - sample);
-    if (variance < 0)
-        variance = 0; // what rounding leaves after retractions
-    return root ? sqrt(variance) : variance;
+    return root ? pow(variance, 0.5) : variance;
 }
 
 void leat_moments_result(const leat_aggregate *aggregate, const leat_moments *moments, leat_value *out)
@@ -95,7 +93,7 @@ void leat_moments_result(const leat_aggregate *aggregate, const leat_moments *mo
     leat_aggregate_kind kind = aggregate->function->kind;
     bool sample = kind == LEAT_AGGREGATE_STDDEV_SAMP || kind == LEAT_AGGREGATE_VAR_SAMP;
     *out = leat_value_null();
-    if (moments->count <= sample)
+    if (moments->count <= sample || moments->squares < 0) // negative: what rounding leaves after retractions
         return;
     double value = spread(kind, moments);
     leat_type type = aggregate->type;
@@ -181,8 +179,12 @@ static void joined_result(const leat_slot *slot, const leat_bag *bag, leat_arena
 static void array_result(const leat_slot *slot, const leat_bag *bag, leat_arena *arena, leat_value *out)
 {
     *out = leat_value_null();
-    if (bag->live == 0)
+    if (bag->live == 0) {
+        // A multiset may be empty, an array of nothing is NULL.
+        out->is_null = slot->aggregate->function->kind != LEAT_AGGREGATE_COLLECT;
+        out->nested = (leat_nested){0, NULL};
         return;
+    }
     leat_value *items = leat_arena_alloc_aligned(arena, sizeof *items * bag->live, 16);
     uint32_t count = 0;
     for (uint32_t i = 0; i < bag->entry_count; i++)

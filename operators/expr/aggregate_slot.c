@@ -356,9 +356,11 @@ static void moments_merge(leat_moments *into, const leat_moments *from)
         into->count = count;
         return;
     }
+    // In the order of Flink's WelfordM2AggFunction, to the last bit.
     double count = (double)(into->count + from->count), distance = from->mean - into->mean;
-    into->squares += from->squares + distance * distance * (double)into->count * (double)from->count / count;
-    into->mean += distance * (double)from->count / count;
+    double both = (double)(into->count * from->count);
+    into->squares = into->squares + from->squares + both / count * distance * distance;
+    into->mean += (double)from->count / count * distance;
     into->count += from->count;
 }
 

@@ -100,7 +100,7 @@ static leat_code case_common_type(leat_expr **arguments, uint32_t count, leat_ty
         }
         char first[LEAT_TYPE_TEXT], second[LEAT_TYPE_TEXT];
         leat_type common;
-        if (!leat_type_common(type, arguments[i]->type, &common))
+        if (!leat_type_operated(type, arguments[i]->type, &common))
             return leat_error_set(out_error, LEAT_E_INVALID,
                                   "CASE: the results %s and %s have no common type; write a CAST",
                                   leat_type_print(type, first), leat_type_print(arguments[i]->type, second));

@@ -165,7 +165,11 @@ leat_type leat_decimal_type_round(leat_type a, int64_t digits);
 
 leat_code leat_result_first(leat_rule *rule); // type of the first argument
 leat_code leat_result_second(leat_rule *rule);
+// As Java reads a number: blanks around it, and its type behind it (1.5d, 2f).
+bool leat_text_to_double(leat_slice text, double *out);
 leat_code leat_result_common(leat_rule *rule);   // all arguments are brought to their common type
+leat_code leat_result_operated(leat_rule *rule); // the same for operators, which make FLOAT of FLOAT and DOUBLE
+leat_code leat_result_equated(leat_rule *rule);  // BOOLEAN; arguments brought to a type as by an operator
 leat_code leat_result_compared(leat_rule *rule); // likewise, result BOOLEAN
 leat_code leat_result_boolean(leat_rule *rule);
 leat_code leat_result_int(leat_rule *rule);

@@ -169,7 +169,10 @@ static void decimal_modulo(leat_call *call)
             continue;
         }
         fits = fits && leat_decimal_rescale(x % (y ? y : 1), scale, call->out->type.scale, &rest);
-        set_decimal(call, row, fits, rest);
+        if (call->out->type.kind == LEAT_KIND_DECIMAL)
+            set_decimal(call, row, fits, rest);
+        else
+            call->out->i64[row] = (int64_t)rest; // less than the divisor, which was of this type
     }
 }
 
@@ -213,15 +216,11 @@ static void months_add(leat_call *call) { move_months(call, 1, 0, 1); }
 
 static void subtract_months(leat_call *call) { move_months(call, 0, 1, -1); }
 
-// Days with whole days stay days; with an interval of hours they become a timestamp.
+// Days stay days: of an interval its whole days count.
 static void move_date(leat_call *call, uint32_t date, uint32_t interval, int sign)
 {
-    bool days = call->out->type.kind == LEAT_KIND_DATE;
     LEAT_EACH(call, row)
-    {
-        int64_t ms = leat_argument_i64(call, date, row) * DAY_MS + sign * leat_argument_i64(call, interval, row);
-        call->out->i64[row] = days ? ms / DAY_MS - (ms % DAY_MS < 0) : ms;
-    }
+    call->out->i64[row] = leat_argument_i64(call, date, row) + sign * (leat_argument_i64(call, interval, row) / DAY_MS);
 }
 
 static void add_date(leat_call *call) { move_date(call, 0, 1, 1); }
@@ -271,7 +270,15 @@ static leat_code product_type(leat_rule *rule) { return decimal_result(rule, lea
 
 static leat_code quotient_type(leat_rule *rule) { return decimal_result(rule, leat_decimal_type_divide); }
 
-static leat_code rest_type(leat_rule *rule) { return decimal_result(rule, leat_decimal_type_modulo); }
+// Of whole numbers it has the type of the divisor.
+static leat_code rest_type(leat_rule *rule)
+{
+    leat_type divisor = rule->arguments[1]->type;
+    leat_code code = decimal_result(rule, leat_decimal_type_modulo);
+    if (code == LEAT_OK && rule->arguments[0]->type.scale == 0 && rule->arguments[1]->type.scale == 0)
+        rule->type = divisor;
+    return code;
+}
 
 static bool divides_by_constant(const leat_rule *rule)
 {
@@ -291,17 +298,6 @@ static leat_code integer_rest(leat_rule *rule)
     rule->cannot_fail = divides_by_constant(rule);
     return leat_result_second(rule);
 }
-
-static leat_code date_moved(leat_rule *rule, const leat_expr *interval)
-{
-    if (interval->kind == LEAT_EXPR_LITERAL && !interval->literal.is_null && interval->literal.i64 % DAY_MS == 0)
-        return leat_result_date(rule);
-    return leat_result_timestamp(rule);
-}
-
-static leat_code date_moved_by_second(leat_rule *rule) { return date_moved(rule, rule->arguments[1]); }
-
-static leat_code date_moved_by_first(leat_rule *rule) { return date_moved(rule, rule->arguments[0]); }
 
 static leat_code scaled_interval(leat_rule *rule) { return leat_result_first(rule); }
 
@@ -337,16 +333,14 @@ enum {
 const leat_function leat_functions_arithmetic[] = {
     {"+", "integer, integer", leat_result_common, NULL, add, EXACT, "Sum; integers wrap."},
     {"+", "exact, exact", sum_type, decimal_add, NULL, MAYBE_NULL, "Sum of decimals; NULL beyond 38 digits."},
-    {"+", "number, number", leat_result_common, NULL, add, EXACT, "Sum of FLOAT or DOUBLE."},
+    {"+", "number, number", leat_result_operated, NULL, add, EXACT, "Sum of FLOAT or DOUBLE."},
     {"+", "timestamp, interval", leat_result_first, NULL, add, EXACT, "A time later by an interval."},
     {"+", "interval, timestamp", leat_result_second, NULL, add, EXACT, "A time later by an interval."},
     {"+", "datetime, months", leat_result_first, add_months, NULL, PLAIN,
      "A day or time later by months; the day is cut to the month's last."},
     {"+", "months, datetime", leat_result_second, months_add, NULL, PLAIN, "A day or time later by months."},
-    {"+", "date, interval", date_moved_by_second, add_date, NULL, PLAIN,
-     "A day later by days, or a timestamp by hours."},
-    {"+", "interval, date", date_moved_by_first, date_add, NULL, PLAIN,
-     "A day later by days, or a timestamp by hours."},
+    {"+", "date, interval", leat_result_date, add_date, NULL, PLAIN, "A day later by the whole days of an interval."},
+    {"+", "interval, date", leat_result_date, date_add, NULL, PLAIN, "A day later by the whole days of an interval."},
     {"+", "time, interval", leat_result_first, add_time, NULL, PLAIN, "A time of day, around midnight."},
     {"+", "interval, interval", leat_result_first, NULL, add, EXACT, "Sum of intervals."},
     {"+", "months, months", leat_result_first, NULL, add, EXACT, "Sum of intervals of months."},
@@ -354,11 +348,11 @@ const leat_function leat_functions_arithmetic[] = {
     {"-", "integer, integer", leat_result_common, NULL, subtract, EXACT, "Difference; integers wrap."},
     {"-", "exact, exact", sum_type, decimal_subtract, NULL, MAYBE_NULL,
      "Difference of decimals; NULL beyond 38 digits."},
-    {"-", "number, number", leat_result_common, NULL, subtract, EXACT, "Difference of FLOAT or DOUBLE."},
+    {"-", "number, number", leat_result_operated, NULL, subtract, EXACT, "Difference of FLOAT or DOUBLE."},
     {"-", "timestamp, interval", leat_result_first, NULL, subtract, EXACT, "A time earlier by an interval."},
     {"-", "datetime, months", leat_result_first, subtract_months, NULL, PLAIN, "A day or time earlier by months."},
-    {"-", "date, interval", date_moved_by_second, subtract_date, NULL, PLAIN,
-     "A day earlier by days, or a timestamp by hours."},
+    {"-", "date, interval", leat_result_date, subtract_date, NULL, PLAIN,
+     "A day earlier by the whole days of an interval."},
     {"-", "time, interval", leat_result_first, subtract_time, NULL, PLAIN, "A time of day, around midnight."},
     {"-", "date, date", leat_result_interval, dates_between, NULL, EXACT, "The interval between two days."},
     {"-", "datetime, datetime", between_timestamps, NULL, subtract, EXACT, "The interval between two times."},
@@ -370,7 +364,7 @@ const leat_function leat_functions_arithmetic[] = {
     {"*", "integer, integer", leat_result_common, NULL, multiply, EXACT, "Product; integers wrap."},
     {"*", "exact, exact", product_type, decimal_multiply, NULL, MAYBE_NULL,
      "Product of decimals; NULL beyond 38 digits."},
-    {"*", "number, number", leat_result_common, NULL, multiply, EXACT, "Product of FLOAT or DOUBLE."},
+    {"*", "number, number", leat_result_operated, NULL, multiply, EXACT, "Product of FLOAT or DOUBLE."},
     {"*", "interval, double", scaled_interval, scale_interval, NULL, PLAIN, "A multiple of an interval."},
     {"*", "double, interval", scaled_interval_swapped, scale_interval, NULL, PLAIN, "A multiple of an interval."},
     {"*", "months, double", scaled_interval, scale_interval, NULL, PLAIN, "A multiple of an interval of months."},
@@ -379,16 +373,16 @@ const leat_function leat_functions_arithmetic[] = {
     {"/", "integer, integer", integer_quotient, divide_integer, NULL, MAYBE_BAD,
      "Quotient truncated to an integer; by 0 the row is bad."},
     {"/", "exact, exact", quotient_type, decimal_divide, NULL, MAYBE_BAD, "Quotient of decimals; by 0 the row is bad."},
-    {"/", "number, number", leat_result_common, NULL, divide, EXACT,
+    {"/", "number, number", leat_result_operated, NULL, divide, EXACT,
      "Quotient of FLOAT or DOUBLE; by 0 it is infinite or NaN."},
     {"%", "integer, integer", integer_rest, modulo_integer, NULL, MAYBE_BAD,
      "Rest of a division, with the sign of the dividend."},
     {"%", "exact, exact", rest_type, decimal_modulo, NULL, MAYBE_BAD, "Rest of a division of decimals."},
-    {"%", "number, number", leat_result_common, modulo_double, NULL, PLAIN, "Rest of a division of FLOAT or DOUBLE."},
+    {"%", "number, number", leat_result_operated, modulo_double, NULL, PLAIN, "Rest of a division of FLOAT or DOUBLE."},
     {"MOD", "integer, integer", integer_rest, modulo_integer, NULL, LEAT_FUNCTION_FAILS,
      "Rest of a division, with the sign of the dividend."},
     {"MOD", "exact, exact", rest_type, decimal_modulo, NULL, LEAT_FUNCTION_FAILS, "Rest of a division of decimals."},
-    {"MOD", "number, number", leat_result_common, modulo_double, NULL, 0, "Rest of a division of FLOAT or DOUBLE."},
+    {"MOD", "number, number", leat_result_operated, modulo_double, NULL, 0, "Rest of a division of FLOAT or DOUBLE."},
     {.name = NULL},
 };
 // clang-format on

@@ -38,32 +38,17 @@ static void date_format(leat_call *call)
     }
 }
 
-// With a pattern or without; false when it is no such text.
-static bool read_time(leat_call *call, uint32_t row, int64_t *out_ms)
+static bool with_pattern(leat_call *call, uint32_t row, int64_t *out_ms)
 {
-    leat_slice text = leat_argument_text(call, 0, row);
-    int64_t days;
-    if (call->step->argument_count > 1)
-        return leat_time_unformat(leat_argument_text(call, 1, row), text, out_ms);
-    if (leat_timestamp_parse(text, out_ms, NULL))
-        return true;
-    if (!leat_date_parse(text, &days))
-        return false;
-    *out_ms = days * DAY_MS;
-    return true;
+    return leat_time_unformat(leat_argument_text(call, 1, row), leat_argument_text(call, 0, row), out_ms);
 }
 
 static void date_format_text(leat_call *call)
 {
     LEAT_EACH(call, row)
     {
-        int64_t ms, days;
-        leat_slice text = leat_argument_text(call, 0, row);
-        bool read = leat_timestamp_parse(text, &ms, NULL);
-        if (!read && leat_date_parse(text, &days)) {
-            ms = days * DAY_MS;
-            read = true;
-        }
+        int64_t ms;
+        bool read = leat_time_read_lenient(leat_argument_text(call, 0, row), &ms);
         call->out->text[row] = read ? formatted(call, leat_argument_text(call, 1, row), ms) : leat_slice_of(NULL, 0);
         if (!read)
             leat_call_null(call, row);
@@ -74,8 +59,11 @@ static void to_timestamp(leat_call *call)
 {
     LEAT_EACH(call, row)
     {
-        call->out->i64[row] = 0;
-        if (!read_time(call, row, &call->out->i64[row]))
+        leat_slice text = leat_argument_text(call, 0, row);
+        int64_t *out = &call->out->i64[row];
+        *out = 0;
+        bool formed = call->step->argument_count > 1;
+        if (formed ? !with_pattern(call, row, out) && !leat_time_read_otherwise(text, out) : !leat_time_read(text, out))
             leat_call_null(call, row);
     }
 }
@@ -84,16 +72,23 @@ static void to_date(leat_call *call)
 {
     LEAT_EACH(call, row)
     {
-        int64_t ms = 0;
-        if (!read_time(call, row, &ms))
+        int64_t ms = 0, days = 0;
+        bool formed = call->step->argument_count > 1;
+        if (formed ? !with_pattern(call, row, &ms) : !leat_day_read(leat_argument_text(call, 0, row), &days))
             leat_call_null(call, row);
-        call->out->i64[row] = ms / DAY_MS - (ms % DAY_MS < 0);
+        call->out->i64[row] = formed ? ms / DAY_MS - (ms % DAY_MS < 0) : days;
     }
 }
 
-static int64_t scaled(int64_t number, int64_t precision)
+// Instants of the years 0 to 9999; NULL beyond.
+static const int64_t FIRST_INSTANT_MS = -62167219200000, LAST_INSTANT_MS = 253402300799999;
+
+static void set_instant(leat_call *call, uint32_t row, bool fits, int64_t ms)
 {
-    return precision == 0 ? (int64_t)((uint64_t)number * 1000) : number;
+    fits = fits && ms >= FIRST_INSTANT_MS && ms <= LAST_INSTANT_MS;
+    call->out->i64[row] = fits ? ms : 0;
+    if (!fits)
+        leat_call_null(call, row);
 }
 
 static void to_timestamp_ltz(leat_call *call)
@@ -101,8 +96,9 @@ static void to_timestamp_ltz(leat_call *call)
     bool has_precision = call->step->argument_count > 1;
     LEAT_EACH(call, row)
     {
-        int64_t precision = has_precision ? leat_argument_i64(call, 1, row) : 3;
-        call->out->i64[row] = scaled(leat_argument_i64(call, 0, row), precision);
+        int64_t precision = has_precision ? leat_argument_i64(call, 1, row) : 3, ms = leat_argument_i64(call, 0, row);
+        bool fits = precision != 0 || (ms >= FIRST_INSTANT_MS / 1000 && ms <= LAST_INSTANT_MS / 1000);
+        set_instant(call, row, fits, fits && precision == 0 ? ms * 1000 : ms);
     }
 }
 
@@ -115,9 +111,7 @@ static void to_timestamp_ltz_double(leat_call *call)
         bool seconds = has_precision && leat_argument_i64(call, 1, row) == 0;
         double ms = seconds ? number * 1000 : number;
         bool fits = ms > -9.2e18 && ms < 9.2e18;
-        call->out->i64[row] = fits ? (int64_t)ms : 0;
-        if (!fits)
-            leat_call_null(call, row);
+        set_instant(call, row, fits, fits ? (int64_t)ms : 0);
     }
 }
 
@@ -127,7 +121,8 @@ static void unix_timestamp(leat_call *call)
     LEAT_EACH(call, row)
     {
         int64_t ms;
-        if (!read_time(call, row, &ms)) {
+        bool formed = call->step->argument_count > 1;
+        if (formed ? !with_pattern(call, row, &ms) : !leat_time_read_lenient(leat_argument_text(call, 0, row), &ms)) {
             call->out->i64[row] = INT64_MIN;
             continue;
         }
@@ -171,10 +166,10 @@ const leat_function leat_functions_calendar_text[] = {
      "A time from a text, by a pattern or in SQL's form; NULL when it is none."},
     {"TO_DATE", "text, text?", leat_result_date, to_date, NULL, N,
      "A day from a text, by a pattern or in SQL's form; NULL when it is none."},
-    {"TO_TIMESTAMP_LTZ", "integer, integer?", checked_precision, to_timestamp_ltz, NULL, 0,
-     "An instant from seconds (precision 0) or milliseconds (3) since 1970."},
+    {"TO_TIMESTAMP_LTZ", "integer, integer?", checked_precision, to_timestamp_ltz, NULL, N,
+     "An instant from seconds (precision 0) or milliseconds (3) since 1970; NULL beyond the years 0 to 9999."},
     {"TO_TIMESTAMP_LTZ", "double, integer?", checked_precision, to_timestamp_ltz_double, NULL, N,
-     "An instant from seconds (precision 0) or milliseconds (3) since 1970."},
+     "An instant from seconds (precision 0) or milliseconds (3) since 1970; NULL beyond the years 0 to 9999."},
     {"UNIX_TIMESTAMP", "text, text?", leat_result_bigint, unix_timestamp, NULL, 0,
      "Seconds since 1970 of a time in the session's zone."},
     {"FROM_UNIXTIME", "integer, text?", leat_result_string, from_unixtime, NULL, 0,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "operators/expr/kernel.h"
+#include "operators/expr/time_format.h"
 #include "operators/expr/wide.h"
 
 enum { DAY_MS = 86400000 };
@@ -171,6 +172,11 @@ static bool integer_of_text(leat_slice text, leat_type to, int64_t *out)
     for (size_t i = whole + 1; i < text.size; i++)
         if (text.data[i] < '0' || text.data[i] > '9')
             return false;
+    bool has_sign = text.size && (text.data[0] == '+' || text.data[0] == '-');
+    if (dot && whole == has_sign) { // nothing before the point is 0
+        *out = 0;
+        return true;
+    }
     return leat_integer_parse(leat_slice_of(text.data, whole), out) && *out >= leat_integer_min(to) &&
            *out <= leat_integer_max(to);
 }
@@ -195,25 +201,21 @@ static int64_t truncated(leat_type to, int64_t ms)
 
 static bool timestamp_of_text(const cast_context *cast, leat_slice text, leat_type to, int64_t *out)
 {
-    bool has_zone = false, local = to.kind == LEAT_KIND_TIMESTAMP_LTZ;
-    int64_t days, ms;
-    if (leat_date_parse(text, &days))
-        ms = days * DAY_MS;
-    else if (!leat_timestamp_parse(text, &ms, local ? &has_zone : NULL))
+    int64_t ms;
+    if (!leat_time_read(text, &ms))
         return false;
-    *out = truncated(to, local && !has_zone ? leat_zone_from_local_ms(cast->zone, ms) : ms);
+    *out = truncated(to, to.kind == LEAT_KIND_TIMESTAMP_LTZ ? leat_zone_from_local_ms(cast->zone, ms) : ms);
     return true;
 }
 
-static bool day_of_text(leat_slice text, int64_t *out)
+bool leat_text_to_double(leat_slice text, double *out)
 {
-    int64_t ms;
-    if (leat_date_parse(text, out))
+    text = trimmed(text);
+    if (leat_double_parse(text, out))
         return true;
-    if (!leat_timestamp_parse(text, &ms, NULL))
+    if (text.size < 2 || !strchr("fFdD", text.data[text.size - 1]) || !strchr("0123456789.", text.data[text.size - 2]))
         return false;
-    *out = ms / DAY_MS - (ms % DAY_MS < 0);
-    return true;
+    return leat_double_parse(leat_slice_of(text.data, text.size - 1), out);
 }
 
 static cast_result text_to_decimal(leat_slice text, leat_type to, leat_value *out)
@@ -233,26 +235,27 @@ static cast_result text_to(const cast_context *cast, leat_type to, leat_slice te
         out->text = text;
         return CAST_DONE;
     }
+    leat_slice whole = text;
     text = trimmed(text);
     switch (to.kind) {
     case LEAT_KIND_BOOLEAN:
         return done_if(boolean_of_text(text, &out->boolean));
     case LEAT_KIND_DOUBLE:
-        return done_if(leat_double_parse(text, &out->f64));
+        return done_if(leat_text_to_double(text, &out->f64));
     case LEAT_KIND_FLOAT:
-        if (!leat_double_parse(text, &out->f64))
+        if (!leat_text_to_double(text, &out->f64))
             return CAST_BAD;
         out->f64 = (float)out->f64;
         return CAST_DONE;
     case LEAT_KIND_DECIMAL:
         return text_to_decimal(text, to, out);
     case LEAT_KIND_DATE:
-        return done_if(day_of_text(text, &out->i64));
+        return done_if(leat_day_read(text, &out->i64));
     case LEAT_KIND_TIME:
         return done_if(leat_time_parse(text, &out->i64));
     case LEAT_KIND_TIMESTAMP:
     case LEAT_KIND_TIMESTAMP_LTZ:
-        return done_if(timestamp_of_text(cast, text, to, &out->i64));
+        return done_if(timestamp_of_text(cast, whole, to, &out->i64));
     default:
         return done_if(integer_of_text(text, to, &out->i64));
     }

@@ -353,9 +353,9 @@ enum {
     LIST = LEAT_FUNCTION_POSTFIX | LEAT_FUNCTION_LENIENT | LEAT_FUNCTION_NULLABLE | LEAT_FUNCTION_LISTED,
 };
 
-#define COMPARISON(symbol, family, sentence)                                                                           \
+#define COMPARISON(symbol, family, approximate, sentence)                                                              \
     {symbol, "integer, integer", leat_result_compared, NULL, family##_number, FAST, sentence},                         \
-        {symbol, "approximate, number", leat_result_compared, NULL, family##_number, FAST, sentence},                  \
+        {symbol, "approximate, number", approximate, NULL, family##_number, FAST, sentence},                           \
         {symbol, "number, approximate", leat_result_compared, NULL, family##_number, FAST, sentence},                  \
         {symbol, "temporal, temporal", leat_result_compared, NULL, family##_number, FAST, sentence},                   \
         {symbol, "interval, interval", leat_result_compared, NULL, family##_number, FAST, sentence},                   \
@@ -365,13 +365,13 @@ enum {
 
 // clang-format off: a row is a line
 const leat_function leat_functions_compare[] = {
-    COMPARISON("=", equal, "Whether both are equal."),
-    COMPARISON("<>", unequal, "Whether both differ."),
-    COMPARISON("!=", unequal, "Whether both differ."),
-    COMPARISON("<", less, "Whether the first is less; texts by code point, FALSE before TRUE."),
-    COMPARISON("<=", less_equal, "Whether the first is less or equal."),
-    COMPARISON(">", greater, "Whether the first is greater."),
-    COMPARISON(">=", greater_equal, "Whether the first is greater or equal."),
+    COMPARISON("=", equal, leat_result_equated, "Whether both are equal."),
+    COMPARISON("<>", unequal, leat_result_equated, "Whether both differ."),
+    COMPARISON("!=", unequal, leat_result_equated, "Whether both differ."),
+    COMPARISON("<", less, leat_result_compared, "Whether the first is less; texts by code point, FALSE before TRUE."),
+    COMPARISON("<=", less_equal, leat_result_compared, "Whether the first is less or equal."),
+    COMPARISON(">", greater, leat_result_compared, "Whether the first is greater."),
+    COMPARISON(">=", greater_equal, leat_result_compared, "Whether the first is greater or equal."),
     {"IS DISTINCT FROM", "any, any", leat_result_compared, distinct, NULL, SEES_NULL,
      "Whether both differ, where NULL equals NULL."},
     {"IS NOT DISTINCT FROM", "any, any", leat_result_compared, not_distinct, NULL, SEES_NULL,

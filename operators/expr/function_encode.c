@@ -112,7 +112,8 @@ static void unhex(leat_call *call)
             size_t at = (i + odd) / 2;
             int digit = digit_of(text.data[i]);
             good = digit >= 0;
-            out[at] = (char)((i + odd) % 2 && (i || !odd) ? (unsigned char)out[at] << 4 | digit : digit);
+            bool low = (i + odd) % 2; // a digit by itself in front gives 0, as in Flink
+            out[at] = (char)(odd && i == 0 ? 0 : low ? (unsigned char)out[at] << 4 | digit : digit);
         }
         call->out->text[row] = leat_slice_of(out, good ? (text.size + odd) / 2 : 0);
         if (!good)
@@ -292,7 +293,7 @@ static void charset_kernel(leat_call *call, bool encode)
         if (set == CHARSETS)
             leat_call_fail(call, row, "%s: the character set '%.*s' is not known", call->step->expr->function->name,
                            (int)(name.size < 40 ? name.size : 40), name.data);
-        else if (encode && set != CHARSET_UTF8)
+        else if (encode && set != CHARSET_UTF8 && text.size)
             call->out->text[row] = encoded(call, text, set);
         else if (set >= CHARSET_UTF16BE)
             call->out->text[row] = decoded_wide(call, text, set);

@@ -1,4 +1,5 @@
 // Texts by a format, by a table of characters, by number; and what a text consists of.
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +91,16 @@ static bool write_real(const format_spec *spec, leat_type type, const leat_value
     bool decimal = type.kind == LEAT_KIND_DECIMAL;
     if (!decimal && leat_type_physical(type) != LEAT_PHYSICAL_F64)
         return false;
+    if (!decimal && !isfinite(value->f64)) {
+        format_spec plain = *spec;
+        plain.precision = -1;
+        write_padded(&plain,
+                     leat_slice_text(isnan(value->f64) ? "NaN"
+                                     : value->f64 > 0  ? "Infinity"
+                                                       : "-Infinity"),
+                     out);
+        return true;
+    }
     c_format(spec, "", format);
     leat_write_format(out, format, decimal ? leat_decimal_to_double(value->i128, type.scale) : value->f64);
     return true;
@@ -228,8 +239,6 @@ static void elt(leat_call *call)
         if (!null && inside)
             value = leat_argument_value(call, (uint32_t)index, row);
         leat_column_set(call->out, row, &value, NULL);
-        if (!null && !inside)
-            leat_call_fail(call, row, "ELT: %lld is not within 1 and %u", (long long)index, count - 1);
     }
 }
 
@@ -268,7 +277,7 @@ static void is_decimal(leat_call *call)
     {
         double number;
         leat_slice text = leat_argument_text(call, 0, row);
-        call->out->boolean[row] = !leat_argument_null(call, 0, row) && leat_double_parse(text, &number);
+        call->out->boolean[row] = !leat_argument_null(call, 0, row) && leat_text_to_double(text, &number);
     }
 }
 
@@ -281,8 +290,9 @@ const leat_function leat_functions_format[] = {
     {"TRANSLATE", "text, text, text", leat_result_string, translate, NULL, SEES | N,
      "Every character of the second text replaced by the one at the same place of the third, or dropped."},
     {"TRANSLATE3", "text, text, text", leat_result_string, translate, NULL, SEES | N, "The same as TRANSLATE."},
-    {"ELT", "integer, text, text...", leat_result_second, elt, NULL, SEES | N | F, "The text of a number, from 1."},
-    {"ELT", "integer, bytes, bytes...", leat_result_second, elt, NULL, SEES | N | F, "The same for BYTES."},
+    {"ELT", "integer, text, text...", leat_result_second, elt, NULL, SEES | N,
+     "The text of a number, from 1; NULL when there is none."},
+    {"ELT", "integer, bytes, bytes...", leat_result_second, elt, NULL, SEES | N, "The same for BYTES."},
     {"IS_ALPHA", "text", leat_result_boolean, is_alpha, NULL, SEES, "Whether a text consists of letters."},
     {"IS_DIGIT", "text", leat_result_boolean, is_digit, NULL, SEES, "Whether a text consists of digits."},
     {"IS_DECIMAL", "text", leat_result_boolean, is_decimal, NULL, SEES, "Whether a text is a number."},

@@ -144,6 +144,20 @@ static leat_i128 rounded_units(leat_i128 x, unsigned drop, bool half_up)
     return whole;
 }
 
+static int64_t wrapped(leat_type type, int64_t x)
+{
+    switch (type.kind) {
+    case LEAT_KIND_TINYINT:
+        return (int8_t)x;
+    case LEAT_KIND_SMALLINT:
+        return (int16_t)x;
+    case LEAT_KIND_INT:
+        return (int32_t)x;
+    default:
+        return x;
+    }
+}
+
 static void round_integer_with(leat_call *call, bool half_up)
 {
     LEAT_EACH(call, row)
@@ -153,7 +167,7 @@ static void round_integer_with(leat_call *call, bool half_up)
             x = digits < -18
                     ? 0
                     : (int64_t)(rounded_units(x, (unsigned)-digits, half_up) * leat_power_of_ten((unsigned)-digits));
-        call->out->i64[row] = x;
+        call->out->i64[row] = wrapped(call->out->type, x);
     }
 }
 

@@ -30,6 +30,8 @@ static leat_slice mapped(leat_call *call, leat_slice text, code_map map)
         step = leat_utf8_size(text.data + i, text.size - i);
         if (step == 1 && (unsigned char)text.data[i] >= 0x80)
             out[size++] = text.data[i];
+        else if (map == leat_utf8_upper && step == 2 && memcmp(text.data + i, "\xc3\x9f", 2) == 0)
+            out[size++] = 'S', out[size++] = 'S'; // the one letter of these scripts that becomes two
         else
             size += leat_utf8_encode(map(leat_utf8_decode(text.data + i, step)), out + size);
     }
@@ -46,22 +48,18 @@ static void lower(leat_call *call)
     LEAT_EACH(call, row) call->out->text[row] = mapped(call, leat_argument_text(call, 0, row), leat_utf8_lower);
 }
 
+// Words are of the letters and digits of ASCII, as in Flink.
 static leat_slice capitalised(leat_call *call, leat_slice text)
 {
-    char *out = leat_call_text(call, text.size * 2 + 4);
-    size_t size = 0;
+    char *out = leat_call_text(call, text.size);
     bool inside = false;
-    for (size_t i = 0, step; i < text.size; i += step) {
-        step = leat_utf8_size(text.data + i, text.size - i);
-        uint32_t code = leat_utf8_decode(text.data + i, step);
-        if (step == 1 && code >= 0x80) {
-            out[size++] = text.data[i];
-            continue;
-        }
-        size += leat_utf8_encode(inside ? leat_utf8_lower(code) : leat_utf8_upper(code), out + size);
-        inside = leat_utf8_is_letter_or_digit(code);
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool is_upper = c >= 'A' && c <= 'Z', is_lower = c >= 'a' && c <= 'z';
+        out[i] = is_lower && !inside ? (char)(c - 32) : is_upper && inside ? (char)(c + 32) : c;
+        inside = is_upper || is_lower || (c >= '0' && c <= '9');
     }
-    return leat_slice_of(out, size);
+    return leat_slice_of(out, text.size);
 }
 
 static void initcap(leat_call *call)
@@ -415,7 +413,7 @@ const leat_function leat_functions_text[] = {
     {"UPPER", "text", leat_result_string, upper, NULL, 0, "Upper case (Latin, Greek, Cyrillic, Armenian)."},
     {"LOWER", "text", leat_result_string, lower, NULL, 0, "Lower case."},
     {"INITCAP", "text", leat_result_string, initcap, NULL, 0,
-     "First letter of each word in upper case, the others in lower case."},
+     "First letter of each word in upper case, the others in lower case; words are of ASCII letters and digits."},
     {"SUBSTRING", "text, integer, integer?", leat_result_string, substring, NULL, N,
      "Part from a position, counted from the end when negative, of a length."},
     {"SUBSTR", "text, integer, integer?", leat_result_string, substring, NULL, N, "The same as SUBSTRING."},

@@ -324,18 +324,24 @@ static leat_code moved_type(leat_rule *rule)
     return LEAT_OK;
 }
 
-// Whole months from a to b, towards zero.
-static int64_t months_between(int64_t a, int64_t b)
+// Whole months from one midnight to a later one; the last day of a month is a month after the 31st.
+static int64_t months_forward(int64_t a, int64_t b)
 {
     leat_civil x, y;
     leat_civil_from_ms(a, &x);
     leat_civil_from_ms(b, &y);
     int64_t months = ((int64_t)y.year - x.year) * 12 + y.month - x.month;
-    if (months > 0 && add_months(a, months) > b)
-        months--;
-    else if (months < 0 && add_months(a, months) < b)
-        months++;
-    return months;
+    return add_months(a, months) > b ? months - 1 : months;
+}
+
+// From a to b as Calcite's subtractMonths has it: whole days decide first, and the time of day only between equal days.
+static int64_t months_between(int64_t a, int64_t b)
+{
+    int64_t a_clock = floor_mod(a, DAY_MS), b_clock = floor_mod(b, DAY_MS);
+    a -= a_clock;
+    b -= b_clock;
+    int64_t months = b < a ? -months_forward(b, a) : months_forward(a, b);
+    return add_months(a, months) == b && b_clock < a_clock ? months - 1 : months;
 }
 
 static void timestampdiff(leat_call *call)

@@ -26,17 +26,6 @@ static int64_t local_of(const named_zone *zone, int64_t instant_ms)
     return zone->zone ? leat_zone_to_local_ms(zone->zone, instant_ms) : instant_ms + zone->offset_ms;
 }
 
-static bool read_time(leat_slice text, int64_t *out_ms)
-{
-    int64_t days;
-    if (leat_timestamp_parse(text, out_ms, NULL))
-        return true;
-    if (!leat_date_parse(text, &days))
-        return false;
-    *out_ms = days * DAY_MS;
-    return true;
-}
-
 static void convert_tz(leat_call *call)
 {
     const zone_pair *zones = call->step->expr->prepared;
@@ -46,7 +35,7 @@ static void convert_tz(leat_call *call)
     {
         int64_t ms;
         call->out->text[row] = leat_slice_of(NULL, 0);
-        if (!read_time(leat_argument_text(call, 0, row), &ms)) {
+        if (!leat_time_read_lenient(leat_argument_text(call, 0, row), &ms)) {
             leat_call_null(call, row);
             continue;
         }
@@ -69,11 +58,15 @@ static void to_timestamp_ltz(leat_call *call)
     {
         int64_t ms = 0;
         leat_slice text = leat_argument_text(call, 0, row);
-        bool read =
-            has_pattern ? leat_time_unformat(leat_argument_text(call, 1, row), text, &ms) : read_time(text, &ms);
+        bool read = has_pattern ? leat_time_unformat(leat_argument_text(call, 1, row), text, &ms) ||
+                                      leat_time_read_otherwise(text, &ms)
+                                : leat_time_read(text, &ms);
         call->out->i64[row] = zone ? instant_of(zone, ms) : ms;
-        if (!read)
+        if (!read && has_pattern)
             leat_call_null(call, row);
+        else if (!read)
+            leat_call_fail(call, row, "TO_TIMESTAMP_LTZ: '%.*s' is no time", (int)(text.size < 40 ? text.size : 40),
+                           text.data);
     }
 }
 
@@ -148,7 +141,7 @@ enum { N = LEAT_FUNCTION_NULLABLE };
 const leat_function leat_functions_zone[] = {
     {"CONVERT_TZ", "text, literal, literal", convert_type, convert_tz, NULL, N,
      "A time as text from one zone's clock to another's; NULL when it is none."},
-    {"TO_TIMESTAMP_LTZ", "text, text?", ltz_type, to_timestamp_ltz, NULL, N,
+    {"TO_TIMESTAMP_LTZ", "text, text?", ltz_type, to_timestamp_ltz, NULL, N | LEAT_FUNCTION_FAILS,
      "An instant from a text in UTC, by a pattern or in SQL's form."},
     {"TO_TIMESTAMP_LTZ", "text, text, literal", ltz_type, to_timestamp_ltz, NULL, N, "The same in a zone."},
     {.name = NULL},

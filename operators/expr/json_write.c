@@ -265,6 +265,14 @@ static void write_items(leat_type type, const leat_value *value, leat_arena *scr
     leat_write_u8(out, ']');
 }
 
+static void write_real(leat_type type, const leat_value *value, leat_writer *out)
+{
+    char text[LEAT_NUMBER_TEXT + 8];
+    size_t size = type.kind == LEAT_KIND_DECIMAL ? leat_decimal_print(value->i128, type.scale, text)
+                                                 : leat_double_print_java(value->f64, text);
+    leat_json_write_number(leat_slice_of(text, size), out);
+}
+
 static void write_printed(leat_type type, const leat_value *value, bool quoted, leat_writer *out)
 {
     if (quoted)
@@ -298,7 +306,13 @@ void leat_json_write_value(leat_type type, const leat_value *value, leat_arena *
         return;
     case LEAT_KIND_FLOAT:
     case LEAT_KIND_DOUBLE:
-        write_printed(type, value, !isfinite(value->f64), out);
+        if (isfinite(value->f64))
+            write_real(type, value, out);
+        else
+            write_printed(type, value, true, out);
+        return;
+    case LEAT_KIND_DECIMAL:
+        write_real(type, value, out);
         return;
     case LEAT_KIND_ARRAY:
         write_items(type, value, scratch, out);

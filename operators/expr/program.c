@@ -372,13 +372,13 @@ static leat_code compile_block(leat_arena *arena, const leat_expr *expr, bool fi
     new_selection(&compiler, 0);
     uint16_t result = filter ? compile_filter(&compiler, expr, 0) : compile(&compiler, expr, 0);
     if (!compiler.too_large)
-        *out_block = (leat_block){.steps = kept(arena, compiler.steps, compiler.step_count * sizeof(leat_step)),
-                                  .step_count = compiler.step_count,
-                                  .registers =
-                                      kept(arena, compiler.registers, compiler.register_count * sizeof(leat_vector)),
-                                  .register_count = compiler.register_count,
-                                  .selection_count = compiler.selection_count,
-                                  .result = result};
+        *out_block =
+            (leat_block){.steps = kept(arena, compiler.steps, compiler.step_count * sizeof(leat_step)),
+                         .step_count = compiler.step_count,
+                         .registers = kept(arena, compiler.registers, compiler.register_count * sizeof(leat_vector)),
+                         .register_count = compiler.register_count,
+                         .selection_count = compiler.selection_count,
+                         .result = result};
     leat_arena_fini(&compiler.lists);
     if (compiler.too_large)
         return leat_error_set(out_error, LEAT_E_LIMIT, "the expression needs more than %d registers", REGISTERS_MAX);

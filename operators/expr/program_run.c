@@ -12,7 +12,7 @@ typedef struct workspace {
     uint8_t *null_cells;
 } workspace;
 
-enum { ROW_CHUNK = 16384 };
+enum { ROW_CHUNK = 4096 }; // columns of full batches have chunks of their own
 
 static size_t workspace_size(uint32_t capacity)
 {

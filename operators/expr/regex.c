@@ -124,7 +124,7 @@ static void translate_java(translation *t)
     }
 }
 
-// Of SQL: | * + ? {m,n} ( ) [ ] as in Java, % any text, _ a character; everything else is itself.
+// Of SQL: | * + ? {m,n} ( ) [ ] and . as in Java, % any text, _ a character; everything else is itself.
 static void translate_similar(translation *t, int escape)
 {
     leat_write_text(t->out, "\\A(?s:");
@@ -149,7 +149,7 @@ static void translate_similar(translation *t, int escape)
             leat_write_text(t->out, ".*");
         else if (c == '_')
             leat_write_u8(t->out, '.');
-        else if (strchr("\\^$.", c))
+        else if (strchr("\\^$", c))
             leat_write_format(t->out, "\\%c", c);
         else
             leat_write_u8(t->out, (uint8_t)c);

@@ -2,6 +2,8 @@
 
 #include "operators/expr/time_format.h"
 
+enum { DAY_MS = 86400000 };
+
 static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
                                      "July",    "August",   "September", "October", "November", "December"};
 static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
@@ -36,6 +38,9 @@ static int hour_of_12(int hour) { return hour % 12 ? hour % 12 : 12; }
 static void write_field(leat_writer *out, char letter, size_t width, const leat_civil *civil, int64_t day)
 {
     switch (letter) {
+    case 'D':
+        write_number(out, (int)width, (int)(day - leat_days_from_civil(civil->year, 1, 1)) + 1);
+        return;
     case 'y':
     case 'u':
         write_number(out, width == 2 ? 2 : (int)width, width == 2 ? civil->year % 100 : civil->year);
@@ -67,6 +72,15 @@ static void write_field(leat_writer *out, char letter, size_t width, const leat_
         return;
     case 'S':
         write_fraction(out, width, civil->millisecond);
+        return;
+    case 'K':
+        write_number(out, (int)width, civil->hour % 12);
+        return;
+    case 'Q':
+        write_number(out, (int)width, (civil->month + 2) / 3);
+        return;
+    case 'G':
+        leat_write_text(out, "AD");
         return;
     case 'a':
         leat_write_text(out, civil->hour < 12 ? "AM" : "PM");
@@ -267,4 +281,150 @@ bool leat_time_unformat(leat_slice pattern, leat_slice text, int64_t *out_local_
         i += width;
     }
     return text.size == 0 && finish(&fields, out_local_ms);
+}
+
+// -- without a pattern
+
+static bool take(leat_slice *text, char letter) { return read_literal(text, letter); }
+
+static leat_slice without_blanks(leat_slice text)
+{
+    while (text.size && (unsigned char)text.data[0] <= ' ')
+        text = leat_slice_of(text.data + 1, text.size - 1);
+    while (text.size && (unsigned char)text.data[text.size - 1] <= ' ')
+        text.size--;
+    return text;
+}
+
+static bool read_year(leat_slice *text, int *out)
+{
+    size_t before = text->size;
+    return read_number(text, 4, out) && before - text->size == 4;
+}
+
+// .123456789; the digits may be missing.
+static bool read_rest_of_second(leat_slice *text, int *out_ms)
+{
+    int unit = 100;
+    size_t digits = 0;
+    *out_ms = 0;
+    if (!take(text, '.'))
+        return true;
+    for (; text->size && text->data[0] >= '0' && text->data[0] <= '9'; digits++, unit /= 10) {
+        *out_ms += (text->data[0] - '0') * unit;
+        *text = leat_slice_of(text->data + 1, text->size - 1);
+    }
+    return digits <= 9;
+}
+
+static bool read_clock(leat_slice *text, parsed *out)
+{
+    return read_number(text, 2, &out->hour) && take(text, ':') && read_number(text, 2, &out->minute) &&
+           take(text, ':') && read_number(text, 2, &out->second) && read_rest_of_second(text, &out->millisecond);
+}
+
+bool leat_time_read(leat_slice text, int64_t *out_local_ms)
+{
+    parsed fields = {1970, 1, 1, 0, 0, 0, 0, -1};
+    bool read = read_year(&text, &fields.year) && take(&text, '-') && read_number(&text, 2, &fields.month) &&
+                take(&text, '-') && read_number(&text, 2, &fields.day);
+    if (!read || (text.size && !(take(&text, ' ') && read_clock(&text, &fields))) || text.size)
+        return false;
+    bool midnight = fields.hour == 24 && !fields.minute && !fields.second && !fields.millisecond; // of the next day
+    if (fields.month < 1 || fields.month > 12 || fields.day > 31 || (fields.hour > 23 && !midnight))
+        return false;
+    int last = (int)leat_days_in_month(fields.year ? fields.year : 4, (unsigned)fields.month);
+    fields.day = fields.day > last ? last : fields.day;
+    if (!finish(&fields, out_local_ms))
+        return false;
+    *out_local_ms += midnight ? DAY_MS : 0;
+    return true;
+}
+
+// A number by itself between blanks.
+static bool whole_number(leat_slice text, int *out)
+{
+    text = without_blanks(text);
+    return text.size <= 9 && read_number(&text, 9, out) && text.size == 0;
+}
+
+static leat_slice up_to(leat_slice *text, char letter)
+{
+    size_t size = 0;
+    while (size < text->size && text->data[size] != letter)
+        size++;
+    leat_slice part = leat_slice_of(text->data, size);
+    size += size < text->size;
+    *text = leat_slice_of(text->data + size, text->size - size);
+    return part;
+}
+
+bool leat_day_read(leat_slice text, int64_t *out_days)
+{
+    int year, month = 1, day = 1;
+    if (text.size && text.data[0] != ' ')
+        text = up_to(&text, ' ');
+    bool has_month = memchr(text.data ? text.data : "", '-', text.size), has_day = false;
+    leat_slice part = up_to(&text, '-');
+    if (!whole_number(part, &year))
+        return false;
+    if (has_month) {
+        has_day = memchr(text.data, '-', text.size);
+        part = up_to(&text, '-');
+        if (!whole_number(part, &month) || (has_day && !whole_number(text, &day)))
+            return false;
+    }
+    if (year > 9999 || month < 1 || month > 12 || day < 1 || day > (int)leat_days_in_month(year, (unsigned)month))
+        return false;
+    *out_days = leat_days_from_civil(year, (unsigned)month, (unsigned)day);
+    return true;
+}
+
+static bool read_lenient(leat_slice *text, int *out)
+{
+    while (text->size && (text->data[0] == ' ' || text->data[0] == '\t'))
+        *text = leat_slice_of(text->data + 1, text->size - 1);
+    return read_number(text, 9, out);
+}
+
+static bool carried(const int field[6], int64_t *out_local_ms)
+{
+    int64_t since = (int64_t)field[0] * 12 + field[1] - 1;
+    if (since < 0 || since > 12 * 9999)
+        return false;
+    int64_t count = leat_days_from_civil((int32_t)(since / 12), (unsigned)(since % 12) + 1, 1) + field[2] - 1;
+    *out_local_ms = (((count * 24 + field[3]) * 60 + field[4]) * 60 + field[5]) * 1000;
+    return true;
+}
+
+// Numbers with these letters between them.
+static bool read_lenient_fields(leat_slice *text, const char *between, int *out_fields)
+{
+    for (int i = 0;; i++) {
+        if (!read_lenient(text, &out_fields[i]))
+            return false;
+        if (!between[i])
+            return true;
+        if (!take(text, between[i]))
+            return false;
+    }
+}
+
+bool leat_time_read_lenient(leat_slice text, int64_t *out_local_ms)
+{
+    int field[6];
+    return read_lenient_fields(&text, "-- ::", field) && carried(field, out_local_ms);
+}
+
+bool leat_time_read_otherwise(leat_slice text, int64_t *out_local_ms)
+{
+    int field[6] = {0}, ms = 0;
+    text = without_blanks(text);
+    bool clock = text.size && memchr(text.data, ' ', text.size);
+    if (!read_lenient_fields(&text, clock ? "-- ::" : "--", field) || (clock && !read_rest_of_second(&text, &ms)))
+        return false;
+    if (text.size || field[1] < 1 || field[1] > 12 || field[2] < 1 || field[2] > 31 || !carried(field, out_local_ms))
+        return false;
+    *out_local_ms += ms;
+    return true;
 }

@@ -175,6 +175,14 @@ bool leat_type_common(leat_type a, leat_type b, leat_type *out_type)
     return false;
 }
 
+bool leat_type_operated(leat_type a, leat_type b, leat_type *out_type)
+{
+    if ((a.kind == LEAT_KIND_FLOAT && b.kind == LEAT_KIND_DOUBLE) ||
+        (a.kind == LEAT_KIND_TIMESTAMP && b.kind == LEAT_KIND_TIMESTAMP_LTZ))
+        return *out_type = a, true;
+    return leat_type_common(a, b, out_type);
+}
+
 bool leat_type_casts_implicitly(leat_type from, leat_type to)
 {
     if (from.kind == LEAT_KIND_NULL || leat_type_equal(from, to) || from.kind == to.kind)
@@ -182,7 +190,7 @@ bool leat_type_casts_implicitly(leat_type from, leat_type to)
     if (leat_type_is_integer(from) && leat_type_is_numeric(to))
         return !leat_type_is_integer(to) || to.kind > from.kind;
     if (leat_type_is_numeric(from))
-        return to.kind == LEAT_KIND_DOUBLE || (from.kind == LEAT_KIND_DECIMAL && to.kind == LEAT_KIND_FLOAT);
+        return to.kind == LEAT_KIND_DOUBLE || to.kind == LEAT_KIND_FLOAT;
     return (from.kind == LEAT_KIND_DATE && leat_type_is_timestamp(to)) ||
            (leat_type_is_timestamp(from) && leat_type_is_timestamp(to));
 }
@@ -374,6 +382,23 @@ leat_code leat_result_common(leat_rule *rule)
     if (!common_of_all(rule, false, &rule->type))
         return no_common(rule);
     return coerce_all(rule, rule->type);
+}
+
+leat_code leat_result_operated(leat_rule *rule)
+{
+    if (!leat_type_operated(rule->arguments[0]->type, rule->arguments[1]->type, &rule->type))
+        return no_common(rule);
+    return coerce_all(rule, rule->type);
+}
+
+leat_code leat_result_equated(leat_rule *rule)
+{
+    leat_type common;
+    rule->type = leat_type_of(LEAT_KIND_BOOLEAN);
+    if (!common_of_all(rule, true, &common))
+        return no_common(rule);
+    leat_type_operated(rule->arguments[0]->type, rule->arguments[1]->type, &common);
+    return coerce_all(rule, common);
 }
 
 leat_code leat_result_compared(leat_rule *rule)

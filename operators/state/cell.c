@@ -199,6 +199,18 @@ static void refresh(leat_cells *cells, leat_cell *row, uint32_t state, int64_t n
     *expiry = expiry_at(now_ms, cells->states[state].ttl_ms);
 }
 
+void leat_cells_touch(leat_cells *cells, uint32_t slot, uint32_t state, int64_t now_ms)
+{
+    leat_cell *row = cells->states[state].refresh_on_read ? leat_cells_row(cells, slot) : NULL;
+    if (!row || !cells->states[state].ttl_ms)
+        return;
+    int64_t *expiry = leat_cells_expiry(cells, row, state), anew = expiry_at(now_ms, cells->states[state].ttl_ms);
+    if (*expiry == anew)
+        return;
+    *expiry = anew;
+    mark(cells, slot, row);
+}
+
 leat_cell *leat_cells_write(leat_cells *cells, uint32_t slot, uint32_t state, int64_t now_ms)
 {
     leat_cell *row = leat_cells_row(cells, slot);

@@ -1,7 +1,7 @@
 // Value states of a keyed operator: for each key one row of cells, numbers in place, texts and arrays in memory of the budget.
 //
 // A table holds all value states of an operator side by side, one entry a slot. Time-to-live is by processing time, refreshed
-// on creation and on every write; an expired cell is never seen, and leat_cells_sweep takes its memory back bit by bit.
+// on creation and on every write, where asked for by leat_cells_touch too; an expired cell is never seen, and leat_cells_sweep takes its memory back bit by bit.
 // A table without keys holds one row (slot 0), the same for all keys: it is stored in LEAT_GROUP_OPERATOR.
 //
 // Usage: init, restore*, then read, write, put, clear; settle when cells of a slot may have become NULL; snapshot; fini.
@@ -43,6 +43,7 @@ bool leat_cell_read(leat_reader *reader, leat_arena *arena, leat_cell *out_cell)
 typedef struct leat_cell_state {
     uint8_t type;   // leat_api_type
     int64_t ttl_ms; // 0: for ever
+    bool refresh_on_read;
 } leat_cell_state;
 
 typedef struct leat_cells {
@@ -77,6 +78,8 @@ static inline const leat_cell *leat_cells_read(const leat_cells *cells, uint32_t
         return NULL;
     return row + state;
 }
+// A cell that leat_cells_read gave was read: its time to live begins anew, if its state says so.
+void leat_cells_touch(leat_cells *cells, uint32_t slot, uint32_t state, int64_t now_ms);
 // The cell to be changed in place, `set` as it is; marked as changed.
 leat_cell *leat_cells_write(leat_cells *cells, uint32_t slot, uint32_t state, int64_t now_ms);
 LEAT_MUST_CHECK bool leat_cells_put(leat_cells *cells, uint32_t slot, uint32_t state, const leat_cell *value,

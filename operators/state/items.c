@@ -245,9 +245,29 @@ static leat_item_row *fresh_row(leat_items *items, uint32_t slot, int64_t now_ms
     return row;
 }
 
-uint32_t leat_items_count(leat_items *items, uint32_t slot, int64_t now_ms)
+static void touch(leat_items *items, uint32_t slot, leat_item_row *row, leat_item *item, int64_t now_ms)
+{
+    int64_t anew = expiry_at(items, now_ms);
+    if (!items->refresh_on_read || item->expires_ms == anew)
+        return;
+    item->expires_ms = anew;
+    mark(items, slot, row, item);
+}
+
+// All items of the list or, when the oldest one was read at this time already, none.
+static leat_item_row *read_list(leat_items *items, uint32_t slot, int64_t now_ms)
 {
     leat_item_row *row = fresh_row(items, slot, now_ms);
+    bool stale = items->refresh_on_read && items->ttl_ms && row && row->live &&
+                 row->items[row->first].expires_ms != expiry_at(items, now_ms);
+    for (uint32_t i = 0; stale && i < row->live; i++)
+        touch(items, slot, row, &row->items[row->first + i], now_ms);
+    return row;
+}
+
+uint32_t leat_items_count(leat_items *items, uint32_t slot, int64_t now_ms)
+{
+    leat_item_row *row = items->map ? fresh_row(items, slot, now_ms) : read_list(items, slot, now_ms);
     return row ? row->live : 0;
 }
 
@@ -280,7 +300,7 @@ static leat_item *append(leat_items *items, uint32_t slot, const leat_cell *key,
 
 const leat_cell *leat_items_get(leat_items *items, uint32_t slot, uint32_t index, int64_t now_ms)
 {
-    leat_item_row *row = fresh_row(items, slot, now_ms);
+    leat_item_row *row = read_list(items, slot, now_ms);
     return row && index < row->live ? &row->items[row->first + index].value : NULL;
 }
 
@@ -353,7 +373,10 @@ const leat_cell *leat_items_find(leat_items *items, uint32_t slot, const leat_ce
 {
     leat_item_row *row = row_at(items, slot);
     leat_item *item = row ? find(items, row, key) : NULL;
-    return item && !expired(items, item, now_ms) ? &item->value : NULL;
+    if (!item || expired(items, item, now_ms))
+        return NULL;
+    touch(items, slot, row, item, now_ms);
+    return &item->value;
 }
 
 bool leat_items_put(leat_items *items, uint32_t slot, const leat_cell *key, const leat_cell *value, int64_t now_ms)
@@ -395,9 +418,10 @@ bool leat_items_next(leat_items *items, uint32_t slot, uint32_t *inout_place, le
 {
     leat_item_row *row = row_at(items, slot);
     for (; row && *inout_place < row->end; ++*inout_place) {
-        const leat_item *item = &row->items[*inout_place];
+        leat_item *item = &row->items[*inout_place];
         if (*inout_place < row->first || item->gone || expired(items, item, now_ms))
             continue;
+        touch(items, slot, row, item, now_ms);
         *out_key = item->key;
         *out_value = item->value;
         ++*inout_place;

@@ -2,7 +2,8 @@
 //
 // A list is dense: index 0 is its oldest item. A map is walked in order of adding; taking items out while walking is allowed,
 // putting new ones in is not. Maps beyond a few items are found by hash.
-// Time-to-live is by processing time and for each item by itself: from its adding, in a map from its last put. Expired
+// Time-to-live is by processing time and for each item by itself: from its adding, in a map from its last put; with refresh_on_read
+// from its last reading too, and reading a list reads all of it. Expired
 // items are never seen; those of a key are taken out when it is next used, those of others by leat_items_sweep.
 //
 // Usage, ownership, threads, failure: as state/cell.h. Items are stored one by one, so that a long list costs a checkpoint only what changed.
@@ -24,6 +25,7 @@ typedef struct leat_items {
     bool map;
     uint8_t type, state;
     int64_t ttl_ms;
+    bool refresh_on_read; // set after init
     leat_panes panes;
     leat_pane *pane;
     leat_removals removals;

@@ -14,7 +14,9 @@ enum {
     CHILDREN = 4,
     LEFTOVERS_MIN = 64,
     BUCKETS_MIN = 32,
-    VERSION = 1
+    VERSION = 2, // 1: no flag but NAMED
+    NAMED = 1,
+    LATE = 2
 };
 
 // In the entry of a slot; the tie is the entry's word.
@@ -28,6 +30,7 @@ typedef struct timer_slot {
 
 struct leat_timer_record {
     int64_t time;
+    uint64_t setter;    // 0: set in time
     char *name;         // NULL: unnamed
     uint32_t name_size; // with the 0
     uint32_t slot, node;
@@ -40,8 +43,7 @@ bool leat_timers_init(leat_timers *timers, leat_budget *budget, const leat_keys 
     *timers = (leat_timers){.budget = budget, .keys = keys};
     leat_panes_init(&timers->panes, budget, sizeof(timer_slot));
     timers->pane = leat_panes_open(&timers->panes, 0);
-    timers->names = leat_budget_alloc(budget, LEAT_TIMER_NAMES * (LEAT_TIMER_NAME_MAX + 1));
-    return timers->pane && timers->names;
+    return timers->pane != NULL;
 }
 
 void leat_timers_fini(leat_timers *timers)
@@ -77,6 +79,13 @@ static timer_slot *slot_at(const leat_timers *timers, uint32_t slot)
 
 static char *name_at(const leat_timers *timers, uint32_t i) { return timers->names + i * (LEAT_TIMER_NAME_MAX + 1); }
 
+static bool room_for_names(leat_timers *timers)
+{
+    if (!timers->names)
+        timers->names = leat_budget_alloc(timers->budget, LEAT_TIMER_NAMES * (LEAT_TIMER_NAME_MAX + 1));
+    return timers->names != NULL;
+}
+
 // The number of a name for timers in slots; KIND_NONE when it is not among the first ones.
 static uint8_t kind_of(leat_timers *timers, const char *name, size_t size, bool add)
 {
@@ -85,7 +94,7 @@ static uint8_t kind_of(leat_timers *timers, const char *name, size_t size, bool 
     for (uint32_t i = 0; i < timers->name_count; i++)
         if (timers->name_sizes[i] == size && memcmp(name_at(timers, i), name, size) == 0)
             return (uint8_t)(KIND_NAMES + i);
-    if (!add || timers->name_count == LEAT_TIMER_NAMES)
+    if (!add || timers->name_count == LEAT_TIMER_NAMES || !room_for_names(timers))
         return KIND_NONE;
     memcpy(name_at(timers, timers->name_count), name, size);
     timers->name_sizes[timers->name_count] = (uint8_t)size;
@@ -456,6 +465,8 @@ static bool set_timer(leat_timers *timers, uint32_t slot, leat_pane_entry *entry
     }
     leat_timer_record *record = head->first ? find_record(timers, slot, time_ms, name, size) : NULL;
     if (record) {
+        if (record->time != time_ms)
+            record->setter = 0;
         record->time = time_ms;
         move_node(timers, record->node - 1, time_ms);
         return true;
@@ -484,6 +495,34 @@ bool leat_timers_set(leat_timers *timers, uint32_t slot, int64_t time_ms, const 
     entry = make_entry(timers, slot);
     if (!entry || !set_timer(timers, slot, entry, time_ms, name, size))
         return false;
+    mark(timers, slot, entry);
+    return true;
+}
+
+// Whether the key has a timer of that time and name.
+static bool is_set(leat_timers *timers, const timer_slot *head, uint32_t slot, int64_t time_ms, const char *name,
+                   size_t size)
+{
+    if (head->kind && head->kind == kind_of(timers, name, size, false) && head->time == time_ms)
+        return true;
+    const leat_timer_record *record = head->first ? find_record(timers, slot, time_ms, name, size) : NULL;
+    return record && record->time == time_ms;
+}
+
+bool leat_timers_set_late(leat_timers *timers, uint32_t slot, int64_t time_ms, const char *name, uint64_t setter)
+{
+    size_t size = name ? strlen(name) : 0;
+    leat_pane_entry *entry = size > LEAT_TIMER_NAME_MAX ? NULL : make_entry(timers, slot);
+    if (!entry)
+        return false;
+    if (is_set(timers, leat_pane_payload(entry), slot, time_ms, name, size))
+        return true;
+    if (name)
+        leat_timers_clear(timers, slot, time_ms, name);
+    if (!move_out(timers, slot, entry) || !add_record(timers, entry, slot, time_ms, name, size))
+        return false;
+    timer_slot *head = leat_pane_payload(entry);
+    timers->records[head->first - 1].setter = setter;
     mark(timers, slot, entry);
     return true;
 }
@@ -578,6 +617,7 @@ static void take_record(leat_timers *timers, leat_timer_record *record, leat_tim
 {
     if (record->name)
         out_due->name = keep_name(timers, record->name, record->name_size - 1);
+    out_due->setter = record->setter;
     remove_record(timers, record);
 }
 
@@ -666,17 +706,19 @@ size_t leat_timers_memory(const leat_timers *timers)
 {
     return leat_panes_memory(&timers->panes) + timers->heap_capacity * sizeof *timers->heap +
            timers->record_capacity * sizeof *timers->records + timers->bucket_count * sizeof *timers->buckets +
-           LEAT_TIMER_NAMES * (LEAT_TIMER_NAME_MAX + 1) + timers->text_memory;
+           (timers->names ? LEAT_TIMER_NAMES * (LEAT_TIMER_NAME_MAX + 1) : 0) + timers->text_memory;
 }
 
 // ---- snapshots
 
-static void write_timer(leat_writer *writer, int64_t time, const char *name, size_t size)
+static void write_timer(leat_writer *writer, int64_t time, const char *name, size_t size, uint64_t setter)
 {
     leat_write_varint_signed(writer, time);
-    leat_write_u8(writer, name != NULL);
+    leat_write_u8(writer, (name ? NAMED : 0) | (setter ? LATE : 0));
     if (name)
         leat_write_sized(writer, name, size);
+    if (setter)
+        leat_write_u64(writer, setter);
 }
 
 static void write_slot(const leat_timers *timers, const timer_slot *head, leat_writer *writer)
@@ -691,12 +733,13 @@ static void write_slot(const leat_timers *timers, const timer_slot *head, leat_w
     if (head->kind) {
         uint32_t name = (uint32_t)head->kind - KIND_NAMES;
         bool named = head->kind >= KIND_NAMES;
-        write_timer(writer, head->time, named ? name_at(timers, name) : NULL, named ? timers->name_sizes[name] : 0);
+        write_timer(writer, head->time, named ? name_at(timers, name) : NULL, named ? timers->name_sizes[name] : 0, 0);
     }
     // The oldest first: restored in this order they lie as before.
     for (uint32_t i = last; i; i = timers->records[i - 1].previous)
         write_timer(writer, timers->records[i - 1].time, timers->records[i - 1].name,
-                    timers->records[i - 1].name_size ? timers->records[i - 1].name_size - 1 : 0);
+                    timers->records[i - 1].name_size ? timers->records[i - 1].name_size - 1 : 0,
+                    timers->records[i - 1].setter);
     LEAT_ASSERT(!writer->failed);
 }
 
@@ -737,17 +780,22 @@ leat_code leat_timers_restore(leat_timers *timers, uint32_t slot, leat_slice val
 {
     leat_reader reader;
     leat_reader_init(&reader, value.data, value.size);
-    bool known = leat_read_u8(&reader) == VERSION;
+    uint8_t version = leat_read_u8(&reader);
+    bool known = version >= 1 && version <= VERSION;
     uint64_t count = leat_read_varint(&reader);
     for (uint64_t i = 0; i < count && known && !reader.failed; i++) {
         int64_t time = leat_read_varint_signed(&reader);
-        bool named = leat_read_u8(&reader) == 1;
+        uint8_t flags = leat_read_u8(&reader);
+        bool named = flags & NAMED;
         leat_slice name = named ? leat_read_sized(&reader) : leat_slice_of("", 0);
+        uint64_t setter = flags & LATE ? leat_read_u64(&reader) : 0;
+        known = flags <= (version == 1 ? NAMED : NAMED | LATE) && !(flags & LATE && setter == 0);
         char text[LEAT_TIMER_NAME_MAX + 1] = {0};
-        if (reader.failed || name.size > LEAT_TIMER_NAME_MAX)
+        if (reader.failed || !known || name.size > LEAT_TIMER_NAME_MAX)
             break;
         memcpy(text, name.data, name.size);
-        if (!leat_timers_set(timers, slot, time, named ? text : NULL))
+        if (!(setter ? leat_timers_set_late(timers, slot, time, named ? text : NULL, setter)
+                     : leat_timers_set(timers, slot, time, named ? text : NULL)))
             return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes is used up by stored timers",
                                   timers->budget->limit);
     }

@@ -14,7 +14,8 @@
 //
 // The stored form, one entry a key that has timers:
 //   key:   the key's bytes
-//   value: u8 version 1, varint count, then per timer: signed varint time, u8 named, when named: sized name
+//   value: u8 version (1 or 2), varint count, then per timer: signed varint time, u8 flags, when named: sized name, when set late: u64 setter
+//   flags: 1 named, 2 set late (version 2)
 #pragma once
 
 #include "operators/core/key.h"
@@ -43,7 +44,7 @@ typedef struct leat_timers {
     uint32_t *buckets;
     uint32_t bucket_count;
     // Names that were seen first: timers in slots know them by number.
-    char *names;
+    char *names; // NULL: none yet
     uint8_t name_sizes[LEAT_TIMER_NAMES];
     uint32_t name_count;
     char taken_name[LEAT_TIMER_NAME_MAX + 1];
@@ -54,12 +55,17 @@ typedef struct leat_timer_due {
     uint32_t slot;
     int64_t time_ms;
     const char *name; // NULL: unnamed; holds until the next take
+    uint64_t setter;  // of leat_timers_set_late; 0: set by leat_timers_set
 } leat_timer_due;
 
 LEAT_MUST_CHECK bool leat_timers_init(leat_timers *timers, leat_budget *budget, const leat_keys *keys);
 void leat_timers_fini(leat_timers *timers); // also of zeroes
 // Unnamed: sets one more. Named: replaces the one of that name.
 LEAT_MUST_CHECK bool leat_timers_set(leat_timers *timers, uint32_t slot, int64_t time_ms, const char *name);
+// For a time that has passed: a timer for it may have been taken already, so what is taken says who set this one (not 0). A timer that is set
+// for that time anyway stays as it is.
+LEAT_MUST_CHECK bool leat_timers_set_late(leat_timers *timers, uint32_t slot, int64_t time_ms, const char *name,
+                                          uint64_t setter);
 void leat_timers_clear(leat_timers *timers, uint32_t slot, int64_t time_ms, const char *name);
 void leat_timers_clear_all(leat_timers *timers, uint32_t slot);
 // Removes the first timer with a time <= until_ms; false when there is none.

@@ -691,10 +691,50 @@ static const leat_process_function above_limit =
 
 // ---- the library
 
+// ---- set_again: timers for times that have passed, the same ones again and again
+
+enum { AGAIN_CLOCK_MS = 100, AGAIN_TIMES = 3 };
+
+static int set_again_declare(leat_declare *declare, const leat_declare_api *api)
+{
+    api->state(declare, "fired", LEAT_STATE_VALUE, LEAT_API_INT, 0);
+    api->output_column(declare, 0, "domain", LEAT_API_STRING);
+    api->output_column(declare, 0, "at", LEAT_API_BIGINT);
+    return 0;
+}
+
+static int set_again_process(leat_context *context, const leat_row *row)
+{
+    (void)row;
+    context->api->timer_set(context, LEAT_PROCESSING_TIME, AGAIN_CLOCK_MS, NULL);
+    return context->api->timer_set(context, LEAT_EVENT_TIME, 0, "again");
+}
+
+// An event timer sets itself anew within the pass in which it fires, twice.
+static int set_again_timer(leat_context *context, const leat_timer *timer)
+{
+    const leat_context_api *api = context->api;
+    int of_rows = timer->domain == LEAT_EVENT_TIME;
+    leat_cell cells[] = {leat_cell_text(of_rows ? "event" : "clock", 5),
+                         leat_cell_i64(LEAT_API_BIGINT, timer->time_ms)};
+    api->emit(context, 0, cells, 2);
+    if (!of_rows)
+        return 0;
+    leat_cell fired = *api->read(context, 0);
+    write_i64(context, 0, fired.set ? fired.i64 + 1 : 1);
+    if ((fired.set ? fired.i64 : 0) % AGAIN_TIMES + 1 < AGAIN_TIMES)
+        api->timer_set(context, LEAT_EVENT_TIME, 0, "again");
+    return 0;
+}
+
+static const leat_process_function set_again =
+    FUNCTION("set_again", ptf_parameters, .instance_size = sizeof(ptf_instance), .open = ptf_open,
+             .declare = set_again_declare, .process = set_again_process, .timer = set_again_timer);
+
 static const leat_process_function *const processes[] = {
     &rising,       &small_then_large,     &order_timeout, &long_ride,    &rides_and_fares,
     &timer_at,     &register_then_delete, &late_timers,   &named_timers, &unnamed_timers,
-    &append_score, &counting_state,       &above_limit,   NULL};
+    &append_score, &counting_state,       &above_limit,   &set_again,    NULL};
 
 extern const leat_library leat_library_entry;
 const leat_library leat_library_entry = {

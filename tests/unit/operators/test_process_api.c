@@ -213,13 +213,112 @@ static void test_sorted_beside_unsorted(void **state)
     process_case_fini(&c);
 }
 
+// ---- time to live that reading refreshes: 'w' writes a value, a list and a map, 'r' reads them, 'c' counts the list only
+
+static int keeper_declare_as(leat_declare *declare, const leat_declare_api *api, int flags)
+{
+    api->state(declare, "value", (leat_state_kind)(LEAT_STATE_VALUE | flags), LEAT_API_BIGINT, 100);
+    api->state(declare, "list", (leat_state_kind)(LEAT_STATE_LIST | flags), LEAT_API_BIGINT, 100);
+    api->state(declare, "map", (leat_state_kind)(LEAT_STATE_MAP | flags), LEAT_API_BIGINT, 100);
+    return 0;
+}
+
+static int keeper_declare(leat_declare *declare, const leat_declare_api *api)
+{
+    return keeper_declare_as(declare, api, 0);
+}
+
+static int reader_declare(leat_declare *declare, const leat_declare_api *api)
+{
+    return keeper_declare_as(declare, api, LEAT_STATE_REFRESH_READ);
+}
+
+static void keeper_write(leat_context *context, int64_t value)
+{
+    const leat_context_api *api = context->api;
+    leat_cell cell = leat_cell_i64(LEAT_API_BIGINT, value);
+    api->put(context, 0, cell);
+    api->list_add(context, 1, cell);
+    api->map_put(context, 2, leat_cell_text(value % 2 ? "odd" : "even", value % 2 ? 3 : 4), cell);
+}
+
+static int keeper_process(leat_context *context, const leat_row *row)
+{
+    const leat_context_api *api = context->api;
+    char what = leat_row_text(row, 1).bytes[0];
+    if (what == 'w') {
+        keeper_write(context, leat_row_i64(row, 2));
+        return 0;
+    }
+    leat_cell cells[] = {leat_cell_null(LEAT_API_BIGINT), leat_cell_i64(LEAT_API_BIGINT, api->list_size(context, 1)),
+                         leat_cell_null(LEAT_API_BIGINT)};
+    if (what == 'r') {
+        cells[0] = *api->read(context, 0);
+        cells[2] = api->map_get(context, 2, leat_cell_text("odd", 3));
+    }
+    api->emit(context, 0, cells, 3);
+    return 0;
+}
+
+static const leat_process_function keeper = {HEAD("keeper"), PARAMETERS(one_table), .declare = keeper_declare,
+                                             .process = keeper_process};
+static const leat_process_function reader = {HEAD("reader"), PARAMETERS(one_table), .declare = reader_declare,
+                                             .process = keeper_process};
+
+static void keeper_scenario(harness *h, void *argument)
+{
+    bool reads = *(const bool *)argument;
+    harness_time(h, 1000);
+    harness_rows(h, 0, "a,w,1 | a,w,2 | b,w,3");
+    harness_time(h, 1060);
+    harness_rows(h, 0, "a,r,0");
+    harness_expect(h, "+I[a, 2, 2, 1]");
+    harness_time(h, 1120); // what was written is 120 ms old, what was read 60
+    harness_rows(h, 0, "a,r,0 | b,r,0");
+    harness_expect(h, reads ? "+I[a, 2, 2, 1]\n+I[b, NULL, 0, NULL]" : "+I[a, NULL, 0, NULL]\n+I[b, NULL, 0, NULL]");
+    harness_time(h, 1200);
+    harness_rows(h, 0, "a,c,0"); // reads the list and nothing else
+    harness_expect(h, reads ? "+I[a, NULL, 2, NULL]" : "+I[a, NULL, 0, NULL]");
+    harness_time(h, 1219);
+    harness_rows(h, 0, "a,w,4"); // the value anew, 'even' anew; 'odd' is 99 ms old
+    harness_rows(h, 0, "a,r,0");
+    harness_expect(h, reads ? "+I[a, 4, 3, 1]" : "+I[a, 4, 1, NULL]");
+    harness_time(h, 1319); // exactly the time to live: gone
+    harness_rows(h, 0, "a,r,0");
+    harness_expect(h, "+I[a, NULL, 0, NULL]");
+    harness_time(h, 5000);
+    harness_rows(h, 0, "a,c,0 | b,c,0");
+    harness_expect(h, "+I[a, NULL, 0, NULL]\n+I[b, NULL, 0, NULL]");
+}
+
+static void run_keeper(const leat_process_function *function, bool reads)
+{
+    process_case c;
+    process_case_init(&c, function);
+    process_table(&c, "k:STRING,what:STRING,n:BIGINT", 0);
+    process_case_finish(&c, "k:STRING,value:BIGINT,list:BIGINT,map:BIGINT");
+    harness_run(&c.setup, keeper_scenario, &reads);
+    process_case_fini(&c);
+}
+
+static void test_refresh_on_write(void **state)
+{
+    (void)state;
+    run_keeper(&keeper, false);
+}
+
+static void test_refresh_on_read(void **state)
+{
+    (void)state;
+    run_keeper(&reader, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_rescale),
-        cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_sorted_beside_unsorted),
+        cmocka_unit_test(test_refresh_on_write), cmocka_unit_test(test_refresh_on_read),
+        cmocka_unit_test(test_broadcast),        cmocka_unit_test(test_rescale),
+        cmocka_unit_test(test_columns),          cmocka_unit_test(test_sorted_beside_unsorted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,11 @@ static void fixture_begin(fixture *f, const leat_window_stream_spec *spec)
     if (spec->evictor == LEAT_EVICTOR_DELTA) // last.v - v
         f->spec.evictor_delta =
             compile(f, minus(f, leat_expr_column(&scope, 1, 1, bigint), leat_expr_column(&scope, 0, 1, bigint)));
+    f->spec.trigger_column_count = 1;
+    f->spec.trigger_columns = row_columns;
+    if (spec->trigger == LEAT_TRIGGER_DELTA) // v - last.v
+        f->spec.trigger_delta =
+            compile(f, minus(f, leat_expr_column(&scope, 0, 1, bigint), leat_expr_column(&scope, 1, 1, bigint)));
     if (spec->aggregate.window.kind == LEAT_WINDOW_SESSION && !spec->aggregate.window.gap_ms) // the gap is v
         f->spec.gap = compile(f, leat_expr_column(&scope, 0, 1, bigint));
     f->setup = (harness_setup){
@@ -387,6 +392,56 @@ static void test_evictors(void **state)
     run(&spec, evicted_by_delta);
 }
 
+// ---- the trigger by distance: more than 2 above the row that fired last
+
+static void far_rows(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@1 | b,9,@@1 | a,3,@@2 | a,4,NULL | a,NULL,@@4 | a,2,@@4 | a,7,@@5 | b,11,@@9");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[a, 3, 8, [1;3;4], NULL, NULL, NULL]@9223372036854775807 \n"
+                      "+I[a, 6, 17, [1;3;4;NULL;2;7], NULL, NULL, NULL]@9223372036854775807 \n W MAX");
+}
+
+// A purge takes the rows and leaves the mark, also that of a window that holds nothing else.
+static void far_rows_purged(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@1 | a,4,@@2");
+    harness_rows(h, 0, "a,6,@@2 | a,7,@@2");
+    harness_rows(h, 0, "a,-9,@@2 | a,9,@@2 | a,10,@@2");
+    harness_expect(h, "+I[a, 2, 5, [1;4], NULL, NULL, NULL]@9223372036854775807 \n"
+                      "+I[a, 2, 13, [6;7], NULL, NULL, NULL]@9223372036854775807 \n"
+                      "+I[a, 3, 10, [-9;9;10], NULL, NULL, NULL]@9223372036854775807");
+}
+
+// Each window has its mark; it goes with the window, and a NULL is nothing to be far from.
+static void far_rows_and_end(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "a,1,@@1 | a,9,@@11 | a,4,@@2 | b,NULL,@@3 | b,7,@@4");
+    harness_watermark(h, 9);
+    harness_expect(
+        h,
+        "+I[a, 2, 5, [1;4], 0, 10, 9]@9 \n +I[a, 2, 5, [1;4], 0, 10, 9]@9 \n +I[b, 2, 7, [NULL;7], 0, 10, 9]@9 \n W 9");
+    harness_rows(h, 0, "a,5,@@12 | a,12,@@13");
+    harness_watermark(h, 19);
+    harness_expect(h, "+I[a, 3, 26, [9;5;12], 10, 20, 19]@19 \n +I[a, 3, 26, [9;5;12], 10, 20, 19]@19 \n W 19");
+}
+
+static void test_delta(void **state)
+{
+    (void)state;
+    run(SPEC(.assigner = LEAT_ASSIGN_GLOBAL, .trigger = LEAT_TRIGGER_DELTA, .trigger_threshold = 2), far_rows);
+    run(SPEC(.assigner = LEAT_ASSIGN_GLOBAL, .trigger = LEAT_TRIGGER_DELTA, .trigger_threshold = 2, .purging = true),
+        far_rows_purged);
+    run(SPEC(.assigner = LEAT_ASSIGN_GLOBAL, .trigger = LEAT_TRIGGER_DELTA, .trigger_threshold = 2, .purging = true,
+             .evictor = LEAT_EVICTOR_COUNT, .evictor_count = 9),
+        far_rows_purged);
+    run(SPEC(TUMBLE(10), .trigger = LEAT_TRIGGER_DELTA, .trigger_threshold = 2, .trigger_at_end = true),
+        far_rows_and_end);
+}
+
 // ---- processing time
 
 static void by_the_clock(harness *h, void *argument)
@@ -431,8 +486,41 @@ static void continuous_by_the_clock(harness *h, void *argument)
     harness_expect(h, "+I[a, 1, 1, [1], 0, 1000, 999]@999 \n +I[a, 2, 3, [1;2], 0, 1000, 999]@999 \n W 1000");
 }
 
-// Rows of long ago: the end of their window bounds nothing for the clock.
+// Rows of long ago: the clock has left the end of their window behind, so that it fires at once, and never again.
 static void clock_is_ahead(harness *h, void *argument)
+{
+    (void)argument;
+    harness_time(h, 5003);
+    harness_rows(h, 0, "a,1,@@1");
+    harness_time(h, 5009);
+    harness_expect(h, "+I[a, 1, 1, [1], 0, 10, 9]@9");
+    harness_rows(h, 0, "a,2,@@1");
+    harness_time(h, 5020);
+    harness_watermark(h, 9);
+    harness_time(h, 6000);
+    harness_expect(h, "W 9");
+}
+
+// The last firing is at the window's last instant, on the grid or not.
+static void clock_meets_the_end(harness *h, void *argument)
+{
+    (void)argument;
+    harness_time(h, 3);
+    harness_rows(h, 0, "a,1,@@1");
+    harness_time(h, 4);
+    harness_expect(h, "+I[a, 1, 1, [1], 0, 10, 9]@9");
+    harness_time(h, 8);
+    harness_expect(h, "+I[a, 1, 1, [1], 0, 10, 9]@9");
+    harness_rows(h, 0, "a,2,@@1");
+    harness_time(h, 9);
+    harness_expect(h, "+I[a, 2, 3, [1;2], 0, 10, 9]@9");
+    harness_rows(h, 0, "a,4,@@1");
+    harness_time(h, 100);
+    harness_expect_nothing(h);
+}
+
+// Beside a firing at the end by event time the one by the clock goes on.
+static void clock_goes_on(harness *h, void *argument)
 {
     (void)argument;
     harness_time(h, 5003);
@@ -443,7 +531,7 @@ static void clock_is_ahead(harness *h, void *argument)
     harness_expect(h, "+I[a, 1, 1, [1], 0, 10, 9]@9 \n +I[a, 1, 1, [1], 0, 10, 9]@9");
     harness_watermark(h, 9);
     harness_time(h, 6000);
-    harness_expect(h, "W 9");
+    harness_expect(h, "+I[a, 1, 1, [1], 0, 10, 9]@9 \n W 9");
 }
 
 static void test_processing_time(void **state)
@@ -451,6 +539,11 @@ static void test_processing_time(void **state)
     (void)state;
     run(SPEC(TUMBLE(10), .trigger = LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME, .trigger_interval_ms = 10),
         clock_is_ahead);
+    run(SPEC(TUMBLE(10), .trigger = LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME, .trigger_interval_ms = 4),
+        clock_meets_the_end);
+    run(SPEC(TUMBLE(10), .trigger = LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME, .trigger_interval_ms = 10,
+             .trigger_at_end = true),
+        clock_goes_on);
     run(SPEC(TUMBLE(10), .processing_time = true, .trigger = LEAT_TRIGGER_PROCESSING_TIME), by_the_clock);
     run(SPEC(SESSION(10), .processing_time = true, .trigger = LEAT_TRIGGER_PROCESSING_TIME), sessions_by_the_clock);
     run(SPEC(TUMBLE(1000), .trigger = LEAT_TRIGGER_CONTINUOUS_PROCESSING_TIME, .trigger_interval_ms = 10,
@@ -617,9 +710,10 @@ static void test_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_count),    cmocka_unit_test(test_lateness),       cmocka_unit_test(test_continuous),
-        cmocka_unit_test(test_sessions), cmocka_unit_test(test_evictors),       cmocka_unit_test(test_processing_time),
-        cmocka_unit_test(test_updates),  cmocka_unit_test(test_rows_and_state), cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_count),    cmocka_unit_test(test_lateness), cmocka_unit_test(test_continuous),
+        cmocka_unit_test(test_sessions), cmocka_unit_test(test_evictors), cmocka_unit_test(test_processing_time),
+        cmocka_unit_test(test_delta),    cmocka_unit_test(test_updates),  cmocka_unit_test(test_rows_and_state),
+        cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,9 @@
 
 enum { KEYS = 30, STATES = 3, ITEMS = 64, MAP_KEYS = 24, OPERATIONS = 60000, IMAGE_MAX = 8192 };
 
-static const leat_cell_state states[STATES] = {{LEAT_API_BIGINT, 0}, {LEAT_API_STRING, 100}, {LEAT_API_DOUBLE, 30}};
+static leat_cell_state states[STATES] = {
+    {LEAT_API_BIGINT, 0, false}, {LEAT_API_STRING, 100, false}, {LEAT_API_DOUBLE, 30, false}};
+static bool refresh_on_read; // of all of them, and of items
 static const int64_t list_ttl = 80, map_ttl = 60;
 
 typedef struct stored {
@@ -63,9 +65,12 @@ static void rig_open(rig *r)
     leat_error error = {0};
     leat_type type = leat_type_of(LEAT_KIND_BIGINT);
     assert_int_equal(leat_keys_create(&r->test->env, &r->budget, &type, 1, &r->keys, &error), LEAT_OK);
+    for (uint32_t i = 0; i < STATES; i++)
+        states[i].refresh_on_read = refresh_on_read;
     assert_true(leat_cells_init(&r->cells, &r->budget, r->keys, states, STATES));
     assert_true(leat_items_init(&r->list, &r->budget, &r->test->env, r->keys, false, LEAT_API_STRING, list_ttl, 0));
     assert_true(leat_items_init(&r->map, &r->budget, &r->test->env, r->keys, true, LEAT_API_BIGINT, map_ttl, 1));
+    r->list.refresh_on_read = r->map.refresh_on_read = refresh_on_read;
 }
 
 static void rig_close(rig *r)
@@ -201,8 +206,12 @@ static void step_value(rig *r, uint32_t key)
     bool alive = row->set[state] && (!states[state].ttl_ms || row->expires[state] > r->now);
     const leat_cell *cell = leat_cells_read(&r->cells, slot, state, r->now);
     assert_int_equal(cell != NULL, alive);
-    if (alive)
+    if (alive) {
         check_cell(cell, states[state].type, row->value[state]);
+        leat_cells_touch(&r->cells, slot, state, r->now);
+        if (refresh_on_read)
+            row->expires[state] = r->now + states[state].ttl_ms;
+    }
     uint32_t what = below(r, 10);
     if (what < 2) {
         leat_cells_clear(&r->cells, slot, state);
@@ -237,6 +246,12 @@ static void expire_items(model_item *items, uint32_t *count, int64_t now)
     *count = kept;
 }
 
+static void read_items(rig *r, model_item *items, uint32_t count, int64_t ttl_ms)
+{
+    for (uint32_t i = 0; refresh_on_read && i < count; i++)
+        items[i].expires = r->now + ttl_ms;
+}
+
 static void remove_item(model_item *items, uint32_t *count, uint32_t at)
 {
     memmove(&items[at], &items[at + 1], (*count - at - 1) * sizeof *items);
@@ -249,6 +264,7 @@ static void step_list(rig *r, uint32_t key)
     uint32_t slot = slot_of(r, key), what = below(r, 10);
     char text[24];
     expire_items(row->list, &row->list_count, r->now);
+    read_items(r, row->list, row->list_count, list_ttl);
     assert_int_equal(leat_items_count(&r->list, slot, r->now), row->list_count);
     for (uint32_t i = 0; i < row->list_count; i++)
         check_cell(leat_items_get(&r->list, slot, i, r->now), LEAT_API_STRING, row->list[i].value);
@@ -293,6 +309,8 @@ static void step_map(rig *r, uint32_t key)
     const leat_cell *found = leat_items_find(&r->map, slot, &map_key, r->now);
     assert_int_equal(found != NULL, at < row->map_count);
     assert_true(!found || found->i64 == row->map[at].value);
+    if (found)
+        read_items(r, &row->map[at], 1, map_ttl);
     if (what < 6) {
         leat_cell value = leat_cell_i64(LEAT_API_BIGINT, below(r, 1000));
         assert_true(leat_items_put(&r->map, slot, &map_key, &value, r->now));
@@ -304,7 +322,10 @@ static void step_map(rig *r, uint32_t key)
         if (at < row->map_count)
             remove_item(row->map, &row->map_count, at);
     }
-    check_map(r, slot, row);
+    if (below(r, 4) == 0) {
+        check_map(r, slot, row);
+        read_items(r, row->map, row->map_count, map_ttl);
+    }
     leat_items_settle(&r->map, slot);
 }
 
@@ -330,9 +351,8 @@ static void rig_fini(rig *r)
     env_test_destroy(r->test);
 }
 
-static void test_against_model(void **state)
+static void run_against_model(void)
 {
-    (void)state;
     rig *r = &shared_rig;
     rig_init(r);
     for (uint32_t i = 0; i < OPERATIONS; i++) {
@@ -349,6 +369,20 @@ static void test_against_model(void **state)
             restart(r);
     }
     rig_fini(r);
+}
+
+static void test_against_model(void **state)
+{
+    (void)state;
+    run_against_model();
+}
+
+static void test_refresh_on_read(void **state)
+{
+    (void)state;
+    refresh_on_read = true;
+    run_against_model();
+    refresh_on_read = false;
 }
 
 // What has expired is given back without anybody reading it, and the image empties as well.
@@ -422,6 +456,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_model),
+        cmocka_unit_test(test_refresh_on_read),
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_arrays_and_budget),
     };

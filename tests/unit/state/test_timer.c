@@ -18,6 +18,7 @@ typedef struct model_timer {
     uint32_t key;
     int64_t time;
     char name[24]; // empty: unnamed
+    uint64_t setter;
 } model_timer;
 
 typedef struct stored {
@@ -158,14 +159,16 @@ static model_timer *model_find(rig *r, uint32_t key, int64_t time, const char *n
     return NULL;
 }
 
-static void model_set(rig *r, uint32_t key, int64_t time, const char *name)
+static void model_set(rig *r, uint32_t key, int64_t time, const char *name, uint64_t setter)
 {
     model_timer *t = model_find(r, key, time, name);
+    if (t && t->time == time)
+        return; // it stays as it is
     if (!t) {
         assert_true(r->count < MODEL_MAX);
         t = &r->model[r->count++];
     }
-    *t = (model_timer){.key = key, .time = time};
+    *t = (model_timer){.key = key, .time = time, .setter = setter};
     if (name)
         snprintf(t->name, sizeof t->name, "%s", name);
 }
@@ -192,6 +195,14 @@ static model_timer *model_first(rig *r, int64_t until)
 
 // ---- operations
 
+static void set_one(rig *r, uint32_t key, int64_t time, const char *name, int64_t now)
+{
+    uint64_t setter = time <= now && below(r, 2) ? 1 + below(r, 1000) : 0;
+    assert_true(setter ? leat_timers_set_late(&r->timers, slot_of(r, key), time, name, setter)
+                       : leat_timers_set(&r->timers, slot_of(r, key), time, name));
+    model_set(r, key, time, name, setter);
+}
+
 // A few names, sometimes one of very many, so that not all of them are known by number.
 static const char *random_name(rig *r, char text[24])
 {
@@ -212,13 +223,13 @@ static void take_all(rig *r, int64_t until)
         assert_int_equal(key_of(r, due.slot), first->key);
         assert_true(due.time_ms == first->time);
         assert_string_equal(due.name ? due.name : "", first->name);
+        assert_true(due.setter == first->setter);
         uint32_t key = first->key;
         *first = r->model[--r->count];
         if (taken < 100 && below(r, 4) == 0) { // as a callback does, within the same pass
             int64_t time = until - below(r, 20) + below(r, 15);
             const char *name = random_name(r, text);
-            assert_true(leat_timers_set(&r->timers, due.slot, time, name));
-            model_set(r, key, time, name);
+            set_one(r, key, time, name, until);
         }
     }
     assert_null(model_first(r, until));
@@ -249,8 +260,7 @@ static void step(rig *r, int64_t *now)
     int64_t time = *now + below(r, 200) - 20;
     const char *name = random_name(r, text);
     if (what < 45) {
-        assert_true(leat_timers_set(&r->timers, slot_of(r, key), time, name));
-        model_set(r, key, time, name);
+        set_one(r, key, time, name, *now);
     } else if (what < 75) {
         if (r->count && below(r, 2)) { // one that is there
             model_timer t = r->model[below(r, (uint32_t)r->count)];
