@@ -1,8 +1,6 @@
 """Aggregates, computed from all rows of a group each time one is asked for."""
 
-import math
 from decimal import ROUND_HALF_UP, Decimal
-from fractions import Fraction
 
 from expression import compile_expression, integer_divide
 from values import INTEGERS, round_float, scale_of, wrap
@@ -73,6 +71,8 @@ class Aggregate:
             return self.extreme(net([(add, tuple(run(row) for run in self.arguments)) for add, row in rows]))
         else:
             run = self.arguments[0]
+            if self.name in MOMENTS and not self.distinct:
+                return self.moment([(add, run(row)) for add, row in rows])
             values = net([(add, run(row)) for add, row in rows])
             if self.name != "ARRAY_AGG":
                 values = [value for value in values if value is not None]
@@ -87,22 +87,31 @@ class Aggregate:
             return None
         return (min if self.name == "MIN_BY" else max)(pairs, key=lambda pair: pair[1])[0]
 
-    def moment(self, values):
-        """Exact, as fractions, until the end."""
+    def moment(self, changes):
+        """By Welford's method, one row after the other: its rounding shows in which results are new ones."""
+        count, mean, squares = 0, 0.0, 0.0
+        for add, value in changes:
+            if value is None:
+                continue
+            count, value = count + (1 if add else -1), float(value)
+            if count <= 0:
+                mean = squares = 0.0
+                continue
+            before = mean
+            mean = before + (value - before) / count if add else before - (value - before) / count
+            squares += (value - before) * (value - mean) * (1 if add else -1)
         less, root = MOMENTS[self.name]
-        if len(values) <= less:
+        if count <= less or squares < 0:
             return None
-        values = [Fraction(value) for value in values]
-        mean = sum(values) / len(values)
-        made = float(sum((value - mean) ** 2 for value in values) / (len(values) - less))
-        made = math.sqrt(made) if root else made
+        made = squares / (count - less)
+        made = made ** 0.5 if root else made
         return int(made) if self.argument_type in INTEGERS else round_float(made) if self.argument_type == "FLOAT" else made
 
     def fold(self, values):
         if self.name == "COUNT":
             return len(values)
         if not values:
-            return None
+            return () if self.name == "COLLECT" else None
         if self.name == "MIN":
             return min(values)
         if self.name == "MAX":
@@ -116,7 +125,7 @@ class Aggregate:
         if self.name in ("COLLECT", "ARRAY_AGG"):
             return tuple(values)
         if self.name in MOMENTS:
-            return self.moment(values)
+            return self.moment([(True, value) for value in values])
         return self.sum_or_average(values)
 
     def sum_or_average(self, values):

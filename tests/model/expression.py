@@ -31,8 +31,11 @@ class Scope:
 
 def compile_expression(tree, scope):
     """(function of a row, type)"""
-    if tree in scope.made:
-        index = scope.made[tree]
+    try:
+        index = scope.made.get(tree)
+    except TypeError:  # no tree of this model, so it has no hash
+        raise NotImplementedError("a query as a value") from None
+    if index is not None:
         return (lambda row: row[index]), scope.columns[index].type
     return FORMS[tree[0]](tree, scope)
 
@@ -230,6 +233,8 @@ def call(tree, scope):
             values = [run(row) for run in runs]
             return None if None in values else best(values)
         return pick, common_type(kinds)
+    if name not in SCALAR:
+        raise NotImplementedError(f"function {name}")
     work, kind = SCALAR[name]
 
     def run(row):

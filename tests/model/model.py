@@ -52,6 +52,7 @@ class Source(Node):
             self.emit(row.get("__op__", "+I"), values, ts)
         else:
             self.upsert(row.get("__op__", "+I"), values, ts)
+        self.settle()
         made = self.generate(values, ts)
         if made is not None and made > self.generated:
             self.generated = made
@@ -101,6 +102,8 @@ class Run:
         self.kind = program["kind"]
         self.build()
         self.nodes = self.reached()
+        for source in self.sources.values():
+            source.settle = self.settle
 
     def build(self):
         outputs = self.program["outputs"]
@@ -130,6 +133,10 @@ class Run:
         made = {"process": process.build, "pattern": pattern.build, "window": stream_window.build,
                 "group_window": stream_window.build_group, "interval_join": stream_window.build_join}
         made[self.kind](self)
+
+    def settle(self):
+        for node in self.nodes:
+            node.after_row()
 
     def reached(self):
         found, waiting = [], list(self.sources.values())

@@ -1,7 +1,8 @@
 """Patterns over events, as the rules of Flink's NFA have them: a graph of states, and partial matches that each carry their own path.
 
 A stage is a dict: name, contiguity (begin, next, followed_by, followed_by_any, not_next, not_followed_by), low and high (high None: no end),
-loop ("relaxed", "consecutive", "combinations" or None for a single event), optional, greedy, where and until: functions of (event, path).
+loop ("relaxed", "consecutive", "combinations" or None for a single event), optional, greedy, where and until: functions of (event, path), window: the
+time since the event before. A group has a list of stages in `group`, and no `where` of its own (it is true there).
 """
 
 from values import wrap
@@ -13,8 +14,9 @@ TAKE, IGNORE, PROCEED = "take", "ignore", "proceed"
 
 
 class State:
-    def __init__(self, stage, kind="normal"):
-        self.stage, self.kind, self.start = stage, kind, False
+    def __init__(self, name, stage, kind="normal"):
+        self.name, self.stage, self.kind, self.start = name, stage, kind, False
+        self.window = None  # since the event before
         self.edges = []  # [action, target, condition]
 
     def add(self, action, target, condition):
@@ -33,75 +35,145 @@ def neither(a):
     return lambda event, path: not a(event, path)
 
 
+class Place:
+    """Where in the pattern the graph is being made: a stage of a sequence, within a group or none."""
+
+    def __init__(self, sequence, group, following):
+        self.sequence, self.group, self.following = sequence, group, following
+        self.at = len(sequence) - 1
+
+
 class Graph:
-    """States from the last stage to the first."""
+    """States from the last stage to the first. Names are made as Flink makes them, because the windows between events go by them."""
 
     def __init__(self, stages, within):
-        self.stages, self.within = stages, within
-        self.stops, self.originals = {}, {}
-        self.at = len(stages) - 1
-        sink = State(None, "final")
-        while self.at > 0:
-            sink = self.middle(sink)
-            self.at -= 1
-        self.start = self.convert(sink)
+        self.within = within
+        self.names, self.stops, self.originals, self.repeating = set(), {}, {}, set()
+        self.place = Place(stages, None, None)
+        self.start = self.sequence(self.state("$end", None, "final"))
         self.start.start = True
+
+    def state(self, base, stage, kind="normal"):
+        name, count = base, 0
+        while name in self.names:
+            name, count = f"{base}:{count}", count + 1
+        self.names.add(name)
+        return State(name, stage, kind)
+
+    def own_state(self, kind="normal"):
+        made = self.state(self.plain, self.stage["name"], kind)
+        if not self.stage["loop"]:
+            made.window = self.stage.get("window")
+        elif ":" in made.name:
+            made.window = self.stage.get("window")
+        return made
 
     @property
     def stage(self):
-        return self.stages[self.at]
+        return self.place.sequence[self.place.at]
 
-    def following(self):
-        return self.stages[self.at + 1] if self.at + 1 < len(self.stages) else None
+    @property
+    def plain(self):
+        return "$group" if "group" in self.stage else self.stage["name"]
+
+    def sequence(self, sink):
+        while self.place.at > 0:
+            sink = self.middle(sink)
+            self.place.following = self.stage
+            self.place.at -= 1
+        return self.convert(sink)
+
+    def members(self, sink):
+        outer = self.place
+        self.place = Place(self.stage["group"], self.stage, outer.following)
+        made = self.sequence(sink)
+        self.place = outer
+        return made
 
     def middle(self, sink):
         stage = self.stage
         if stage["contiguity"] == "not_followed_by":
-            if sink.kind != "final":
+            if sink.kind != "final" or not (self.within or stage.get("window")):
                 return sink
-            pending = State(stage["name"], "pending")
-            pending.add(PROCEED, self.stop(stage), stage["where"])
-            pending.add(IGNORE, pending, neither(stage["where"]))
+            pending = self.own_state("pending")
+            pending.add(PROCEED, self.stop(stage), self.take(stage))
+            pending.add(IGNORE, pending, neither(self.take(stage)))
             return pending
         if stage["contiguity"] == "not_next":
-            state = State(stage["name"])
+            state = self.own_state()
             # Towards the end it must not go by itself.
-            state.add(IGNORE if sink.kind == "final" else PROCEED, sink, neither(stage["where"]))
-            state.add(PROCEED, self.stop(stage), stage["where"])
+            state.add(IGNORE if sink.kind == "final" else PROCEED, sink, neither(self.take(stage)))
+            state.add(PROCEED, self.stop(stage), self.take(stage))
             return state
         return self.convert(sink)
 
     def stop(self, stage):
         if stage["name"] not in self.stops:
-            made = State(stage["name"], "stop")
-            made.add(TAKE, made, stage["where"])
+            made = self.state(stage["name"], stage["name"], "stop")
+            made.add(TAKE, made, self.take(stage))
             self.stops[stage["name"]] = made
         return self.stops[stage["name"]]
 
+    # -- conditions, which the group's own `until` limits
+
+    def limited(self, condition):
+        stop = self.place.group and self.place.group["until"]
+        return both(neither(stop), condition) if stop and condition else condition
+
+    def take(self, stage):
+        return self.limited(stage["where"])
+
+    def ignore(self, strategy):
+        return self.limited({STRICT: None, NEXT: neither(self.stage["where"]) if strategy == NEXT else None, ANY: true}[strategy])
+
+    def is_head(self):
+        return self.place.group is not None and self.place.at == 0
+
+    def first_round(self):
+        return id(self.place.group) not in self.repeating
+
+    def outer(self):
+        """What may lie before the stage: the first one of a group goes by the group, between its rounds by what may lie there."""
+        if not self.is_head():
+            return self.ignore(OUTER[self.stage["contiguity"]])
+        group = self.place.group
+        return self.ignore(OUTER[group["contiguity"]] if self.first_round() else INNER[group["loop"] or "relaxed"])
+
+    def inner(self):
+        decides = self.place.group if self.is_head() else self.stage
+        return self.until(self.ignore(INNER[decides["loop"] or "relaxed"]))
+
+    def until(self, condition):
+        stop = self.stage["until"]
+        return both(neither(stop), condition) if stop and condition else condition
+
+    # -- negation
+
     def nots_before(self):
         """Negated stages that hold until this one takes something: directly before it, or with only optional stages between."""
-        made, at = [], self.at
-        while at > 0 and (self.stages[at - 1]["optional"] or self.stages[at - 1]["contiguity"] == "not_followed_by"):
+        made, at = [], self.place.at
+        sequence = self.place.sequence
+        while at > 0 and (sequence[at - 1]["optional"] or sequence[at - 1]["contiguity"] == "not_followed_by"):
             at -= 1
-            if self.stages[at]["contiguity"] == "not_followed_by":
-                made.append(self.stages[at])
+            if sequence[at]["contiguity"] == "not_followed_by":
+                made.append(sequence[at])
         return made
 
     def add_stops(self, state):
         for stage in self.nots_before():
-            state.add(PROCEED, self.stop(stage), stage["where"])
+            state.add(PROCEED, self.stop(stage), self.take(stage))
 
     def add_stop_to_loop(self, state):
-        following = self.following()
+        following = self.place.following
         if following and following["contiguity"] == "not_followed_by":
-            state.add(PROCEED, self.stop(following), following["where"])
+            state.add(PROCEED, self.stop(following), self.take(following))
 
     def without_nots(self, sink):
         """A copy of the sink that an optional stage goes to when it has taken something: negations before it are over."""
         names = [stage["name"] for stage in self.nots_before()]
         if not names or not self.stage["optional"]:
             return sink
-        made = State(sink.stage, sink.kind)
+        made = self.state(sink.name, sink.stage, sink.kind)
         for action, target, condition in sink.edges:
             if action != PROCEED:
                 made.add(action, made if target is sink else target, condition)
@@ -112,33 +184,35 @@ class Graph:
                 made.add(action, self.without_nots(target), condition)
         return made
 
+    # -- rounds
+
     def convert(self, sink):
         stage = self.stage
-        if stage["high"] is None:
-            state = self.times(self.looping(self.without_nots(sink)), sink, stage["low"], stage["low"])
+        if stage["loop"] and stage["high"] is None:
+            self.repeats(True)
+            loop = self.looping(self.without_nots(sink))
+            state = self.times(loop, sink, stage["low"], stage["low"])
         elif stage["loop"]:
             state = self.times(sink, sink, stage["low"], stage["high"])
         else:
-            state = self.single(sink, sink, stage["where"], self.ignore(OUTER[stage["contiguity"]]), stage["optional"])
+            state = self.single(sink, sink, None if "group" in stage else self.take(stage), self.outer(), stage["optional"])
         self.add_stops(state)
         return state
 
-    def ignore(self, strategy):
-        return {STRICT: None, NEXT: neither(self.stage["where"]), ANY: true}[strategy]
-
-    def until(self, condition):
-        stop = self.stage["until"]
-        return both(neither(stop), condition) if stop and condition else condition
+    def repeats(self, later):
+        if "group" in self.stage:
+            (self.repeating.add if later else self.repeating.discard)(id(self.stage))
 
     def copy(self, state):
-        made = State(state.stage, state.kind)
+        made = self.state(state.name.split(":")[0], state.stage, state.kind)
         for action, target, condition in state.edges:
             made.add(action, made if target is state else target, condition)
         return made
 
     def times(self, sink, proceed, low, high):
         stage = self.stage
-        inner, take = self.until(self.ignore(INNER[stage["loop"]])), self.until(stage["where"])
+        self.repeats(True)
+        inner, take = self.inner(), self.until(self.take(stage))
         if stage["greedy"] and low != high:
             if stage["until"]:
                 self.originals[proceed] = self.copy(sink)
@@ -149,18 +223,24 @@ class Graph:
         for _ in range(low - 1):
             sink = self.single(sink, None, take, inner, False)
             self.add_stop_to_loop(sink)
-        return self.single(sink, proceed, take, self.ignore(OUTER[stage["contiguity"]]), stage["optional"])
+        self.repeats(False)
+        return self.single(sink, proceed, take, self.outer(), stage["optional"])
 
     def single(self, sink, proceed, take, ignore, optional):
-        state = State(self.stage["name"])
+        if "group" in self.stage:
+            state = self.members(sink)
+            if optional:
+                state.add(PROCEED, proceed, self.limited(true))
+            return state
+        state = self.own_state()
         sink = self.without_nots(sink)
         state.add(TAKE, sink, take)
         if optional:
             self.proceed(state, proceed)
         if ignore:
             other = state
-            if optional:
-                other = State(self.stage["name"])
+            if optional or (self.is_head() and self.first_round() and self.place.group["optional"]):
+                other = self.state(self.plain, self.stage["name"])
                 other.add(TAKE, sink, take)
                 other.add(IGNORE, other, ignore)
                 self.add_stops(other)
@@ -170,24 +250,30 @@ class Graph:
     def proceed(self, state, target):
         until = self.stage["until"]
         if self.stage["greedy"] and until:
-            state.add(PROCEED, self.originals[target], until)
-            state.add(PROCEED, target, neither(until))
+            state.add(PROCEED, self.originals[target], both(self.limited(true), until))
+            state.add(PROCEED, target, both(self.limited(true), neither(until)))
         else:
-            state.add(PROCEED, target, true)
+            state.add(PROCEED, target, self.limited(true))
 
     def looping(self, sink):
         stage = self.stage
-        ignore, take = self.until(self.ignore(INNER[stage["loop"]])), self.until(stage["where"])
-        state = State(stage["name"])
+        if "group" in stage:
+            between = self.own_state()
+            first = self.members(between)
+            first.add(PROCEED, sink, self.limited(true))
+            between.add(PROCEED, first, self.limited(true))
+            return first
+        ignore, take = self.inner(), self.until(self.take(stage))
+        state = self.own_state()
         if stage["greedy"] and stage["until"]:
             self.originals[sink] = self.copy(sink)
         self.proceed(state, sink)
         if stage["greedy"]:
-            self.not_while(sink, stage["where"])
+            self.not_while(sink, self.take(stage))
         state.add(TAKE, state, take)
         self.add_stop_to_loop(state)
         if ignore:
-            other = State(stage["name"])
+            other = self.state(self.plain, stage["name"])
             other.add(TAKE, state, take)
             other.add(IGNORE, other, ignore)
             state.add(IGNORE, other, ignore)
@@ -262,17 +348,25 @@ class Automaton:
         """(matches, timed out partial matches) when time has come to `now`."""
         left, potential, timed_out = Queue(), Queue(), []
         for partial in self.partials.items:
-            # The end of input less a time below 0 overflows, as it does in Flink.
-            if self.within and partial.first is not None and wrap(now - partial.at, 64) >= self.within:
-                if partial.state.kind == "pending":
-                    potential.add(partial)
-                else:
-                    timed_out.append((partial.path, partial.at + self.within))
+            over = self.over(partial, now)
+            if over is not None and partial.state.kind == "pending":
+                potential.add(partial)
+            elif over is not None:
+                timed_out.append((partial.path, over))
             else:
                 left.add(partial)
         matches = self.settle(potential, left)
         self.partials = left
         return matches, timed_out
+
+    def over(self, partial, now):
+        """When the partial match took too long, or None. The end of input less a time below 0 overflows, as it does in Flink."""
+        if partial.first is None:
+            return None
+        before = partial.path[-1][1][0]
+        if partial.state.window and wrap(now - before, 64) >= partial.state.window:
+            return before + partial.state.window
+        return partial.at + self.within if self.within and wrap(now - partial.at, 64) >= self.within else None
 
     def process(self, event, identity):
         left, potential = Queue(), Queue()

@@ -4,6 +4,7 @@ import sql
 from expression import Column, Scope, columns_of, compile_expression
 from nfa import Automaton, Graph
 from stream import Map, Node
+from values import LONG_MAX
 
 
 class Patterns(Node):
@@ -15,6 +16,8 @@ class Patterns(Node):
         self.count = 0
         self.late = self.timeout = None
         self.strict_skip, self.immediate = False, None
+        self.by_clock, self.clock_ms, self.clock_timers = False, 0, set()
+        self.timed = False  # results have the time at which they became known
 
     def automaton(self, key):
         if key not in self.automata:
@@ -25,6 +28,8 @@ class Patterns(Node):
         key = tuple(values[i] for i in self.keys)
         if self.immediate is not None:
             self.take(key, [values], values[self.immediate])
+        elif self.by_clock:
+            self.take(key, [values], self.clock_ms)
         elif ts <= self.now:
             if self.late:
                 self.late.on_row(0, "+I", values, ts)
@@ -42,6 +47,12 @@ class Patterns(Node):
                 self.timers.discard(timer)
                 self.catch_up(timer[1], value)
 
+    def on_clock(self, now_ms):
+        self.clock_ms = now_ms
+        for timer in sorted((timer for timer in self.clock_timers if timer[0] <= now_ms), key=lambda timer: timer[0]):
+            self.clock_timers.discard(timer)
+            self.advance(self.automaton(timer[1]), now_ms)
+
     def catch_up(self, key, now):
         waiting = self.waiting.get(key, {})
         for ts in sorted(ts for ts in waiting if ts <= now):
@@ -55,7 +66,7 @@ class Patterns(Node):
     def advance(self, automaton, now):
         matches, timed_out = automaton.advance(now)
         for path in matches:
-            self.emit("+I", self.result(path), None)
+            self.emit("+I", self.result(path), now if self.timed and now < LONG_MAX else None)
         for path, at in timed_out:
             if self.timeout:
                 self.timeout(path, at)
@@ -66,39 +77,36 @@ class Patterns(Node):
         for values in rows:
             self.count += 1
             for path in automaton.process(values, (ts, self.count)):
-                self.emit("+I", self.result(path), None)
+                self.emit("+I", self.result(path), ts if self.timed else None)
             if self.within and automaton.started:
-                self.timers.add((ts + self.within, key))
+                self.clock_timers.add((ts + self.within + 1, key)) if self.by_clock else self.timers.add((ts + self.within, key))
 
 
 def condition_of(text, columns, names):
-    """A condition of a stage: plain columns are those of the event, stage.column those of the last event that the stage has taken."""
-    tree = sql.parse_expression(text)
-    others = list(dict.fromkeys(c for c in columns_of(tree) if c[1] in names))
-    scope = Scope(list(columns))
-    kinds = [columns[scope.find(None, name)].type for _, _, name in others]
-    places = [scope.find(None, name) for _, _, name in others]
-    whole = Scope(list(columns) + [Column(None, f"$other{i}", kind) for i, kind in enumerate(kinds)],
-                  {tree: len(columns) + i for i, tree in enumerate(others)})
-    run = compile_expression(tree, whole)[0]
-
-    def test(event, path):
-        more = ()
-        for (_, stage, _), place in zip(others, places):
-            taken = [held for name, _, held in path if name == stage]
-            more += (taken[-1][place] if taken else None,)
-        return run(event + more) is True
-    return test
+    """A condition of a stage: plain columns are those of the event, the rest is of the events taken so far: stage.column, FIRST, LAST, aggregates."""
+    from match import Reader
+    reader = Reader(sql.parse_expression(text), columns, set(names))
+    return lambda event, path: reader.value(event, [(stage, held) for stage, _, held in path]) is True
 
 
 def stage_of(declared, columns, names):
     quantifier = declared.get("quantifier")
     until = declared.get("until")
-    return {"name": declared["name"], "contiguity": declared["contiguity"], "low": quantifier["from"] if quantifier else 1,
+    none = bool(quantifier) and quantifier["from"] == 0
+    made = {"name": declared["name"], "contiguity": declared["contiguity"], "low": max(1, quantifier["from"]) if quantifier else 1,
             "high": quantifier["to"] if quantifier else 1, "loop": declared.get("inner_contiguity", "relaxed") if quantifier else None,
-            "optional": declared.get("optional", False), "greedy": declared.get("greedy", False),
+            "optional": none or declared.get("optional", False), "greedy": declared.get("greedy", False),
+            "window": quantifier.get("within_ms") if quantifier else declared.get("within_ms"),
             "where": condition_of(declared["where"], columns, names) if declared.get("where") else (lambda event, path: True),
             "until": condition_of(until, columns, names) if until else None}
+    if declared.get("group"):
+        made["group"] = [stage_of(stage, columns, names) for stage in declared["group"]]
+    return made
+
+
+def names_of(stages):
+    """Those of stages that take events."""
+    return [name for stage in stages for name in (names_of(stage["group"]) if stage.get("group") else [stage["name"]])]
 
 
 def selection(select, columns, names):
@@ -138,18 +146,20 @@ def build(run):
     """Kind pattern."""
     program = run.program
     source = next(iter(run.sources.values()))
-    columns, names = source.columns, [stage["name"] for stage in program["stages"]]
+    columns, names = source.columns, names_of(program["stages"])
     stages = [stage_of(stage, columns, names) for stage in program["stages"]]
     within = program.get("within_ms")
     skip = program.get("after_match_skip") or {"strategy": "no_skip"}
     keys = [Scope(columns).find(None, name) for name in program["key_by"]]
     node = Patterns(keys, Graph(stages, within), within, (skip["strategy"], skip.get("stage")),
                     selection(program["outputs"]["main"]["select"], columns, names))
+    node.by_clock = program.get("time") == "processing"
+    node.timed = not node.by_clock
     source.feeds(node)
     node.feeds(run.collectors["main"])
     if "timeout" in program["outputs"]:
         made = selection(program["outputs"]["timeout"]["select"], columns, names)
-        node.timeout = lambda path, at: run.collectors["timeout"].on_row(0, "+I", made(path, at), None)
+        node.timeout = lambda path, at: run.collectors["timeout"].on_row(0, "+I", made(path, at), at if node.timed else None)
     if "late" in program["outputs"]:
         select = program["outputs"]["late"]["select"]
         node.late = Map(None, [compile_expression(sql.parse_expression(text), Scope(columns))[0] for text in select.values()])

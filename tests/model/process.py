@@ -372,6 +372,8 @@ def plan(planner, tree):
         return rank.keep_first_function(planner, tree)
     if tree.name not in TABLE_FUNCTIONS:
         raise NotImplementedError(f"function {tree.name}")
+    if planner.ttl():
+        raise NotImplementedError("a time to live of what a function keeps")
     source = planner.table(tree.table)
     scope = source.scope()
     keys = [source.index_of(e) for e in tree.partition]

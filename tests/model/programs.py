@@ -453,6 +453,9 @@ def stream_interval_join(rng):
     program = {"kind": "interval_join", "streams": streams, "left": "left", "right": "right", "key_by": ["k"], "lower_bound_ms": low,
                "upper_bound_ms": high, "lower_bound_exclusive": low < high and rng.random() < 0.3,
                "upper_bound_exclusive": low < high - 1 and rng.random() < 0.3, "outputs": {"main": {"columns": columns, "select": select}}}
+    for name in ("left", "right"):
+        if rng.random() < 0.3:
+            program["outputs"][f"late_{name}"] = {"columns": dict(streams[name]["columns"])}
     return program, inputs.rows_of(shape, streams, most=26, make=no_null_key(rng)), "unordered_between_markers"
 
 
@@ -690,6 +693,7 @@ def updating_window(rng):
     shape.time_type, shape.base = "TIMESTAMP_LTZ(3)", 100_000  # for times below 0 these windows have a cleanup time of their own
     streams = {"in": shape.stream({"k": "STRING", "v": "INT"})}
     window = rng.choice([{"type": "tumbling_time", "size_ms": 2000}, {"type": "cumulative_time", "max_size_ms": 6000, "step_ms": 2000},
+                         {"type": "sliding_time", "size_ms": rng.choice([3000, 4000]), "slide_ms": rng.choice([1000, 2000])},
                          {"type": "tumbling_count", "size": rng.randrange(1, 4)}, {"type": "sliding_count", "size": 3, "slide": rng.randrange(1, 4)}])
     timed = window["type"].endswith("time")
     columns, select = selected(rng, BOUNDS if timed else {"id": ("BIGINT", "window_id")})

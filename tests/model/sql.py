@@ -620,7 +620,7 @@ class Parser:
         if text.startswith("-"):
             sign, text = -sign, text[1:]
         whole, _, part = text.partition(".")
-        value = int(whole) * UNIT_MS[unit] + (int(part[:3].ljust(3, "0")) if part else 0)
+        value = int(whole) * UNIT_MS[unit.removesuffix("S")] + (int(part[:3].ljust(3, "0")) if part else 0)
         return ("lit", sign * value, "INTERVAL")
 
     def type(self):

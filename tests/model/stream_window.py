@@ -11,6 +11,7 @@ from values import LONG_MAX
 from window import start_of
 
 GLOBAL = (None, LONG_MAX + 1)  # a window is (start, end); that of GlobalWindows ends behind all times
+EVENT, CLOCK = "event time", "processing time"  # of timers
 
 
 # ---- triggers: each answers whether to fire; timers go through the operator
@@ -19,35 +20,54 @@ class EventTimeTrigger:
     def __init__(self, operator, declared):
         self.operator = operator
 
-    def on_element(self, key, window, ts):
+    def on_element(self, key, window, row):
         if window[1] - 1 <= self.operator.now:
             return True
-        self.operator.register(key, window, window[1] - 1)
+        self.operator.register(EVENT, key, window, window[1] - 1)
         return False
 
-    def on_timer(self, key, window, time):
-        return time == window[1] - 1
+    def on_timer(self, domain, key, window, time):
+        return domain == EVENT and time == window[1] - 1
 
     def clear(self, key, window):
-        self.operator.timers.discard((window[1] - 1, key, window))
+        self.operator.forget(EVENT, key, window, window[1] - 1)
 
     def on_merge(self, key, window, merged):
         if window[1] - 1 > self.operator.now:
-            self.operator.register(key, window, window[1] - 1)
+            self.operator.register(EVENT, key, window, window[1] - 1)
+
+
+class ProcessingTimeTrigger:
+    def __init__(self, operator, declared):
+        self.operator = operator
+
+    def on_element(self, key, window, row):
+        self.operator.register(CLOCK, key, window, window[1] - 1)
+        return False
+
+    def on_timer(self, domain, key, window, time):
+        return domain == CLOCK
+
+    def clear(self, key, window):
+        self.operator.forget(CLOCK, key, window, window[1] - 1)
+
+    def on_merge(self, key, window, merged):
+        if window[1] - 1 > self.operator.clock_ms:
+            self.operator.register(CLOCK, key, window, window[1] - 1)
 
 
 class CountTrigger:
     def __init__(self, operator, declared):
         self.most, self.counts = declared["count"], {}
 
-    def on_element(self, key, window, ts):
+    def on_element(self, key, window, row):
         self.counts[key, window] = self.counts.get((key, window), 0) + 1
         if self.counts[key, window] < self.most:
             return False
         del self.counts[key, window]
         return True
 
-    def on_timer(self, key, window, time):
+    def on_timer(self, domain, key, window, time):
         return False
 
     def clear(self, key, window):
@@ -59,23 +79,45 @@ class CountTrigger:
             self.counts[key, window] = self.counts.get((key, window), 0) + total
 
 
-class ContinuousEventTimeTrigger:
+class DeltaTrigger:
+    """Fires for a row that is further from the last one that fired than the threshold; that one, or the first, is the mark."""
+
+    def __init__(self, operator, declared):
+        self.declared, self.marks = compiled_delta(declared, operator.columns), {}
+
+    def on_element(self, key, window, row):
+        mark = self.marks.setdefault((key, window), row[1])
+        if mark is row[1] or not self.declared["delta"](row[1] + mark) > self.declared["threshold"]:
+            return False
+        self.marks[key, window] = row[1]
+        return True
+
+    def on_timer(self, domain, key, window, time):
+        return False
+
+    def clear(self, key, window):
+        self.marks.pop((key, window), None)
+
+
+class ContinuousTrigger:
+    """Of either kind of time. At the window's end the next firing is not planned any more."""
+
+    domain = EVENT
+
     def __init__(self, operator, declared):
         self.operator, self.interval, self.next = operator, declared["interval_ms"], {}
 
-    def on_element(self, key, window, ts):
-        if window[1] - 1 <= self.operator.now:
-            return True
-        self.operator.register(key, window, window[1] - 1)
+    def begin(self, key, window, now):
         if (key, window) not in self.next:
-            self.plan(key, window, ts - int(math.fmod(ts, self.interval)))  # as Java's %
-        return False
+            self.plan(key, window, now - int(math.fmod(now, self.interval)))  # as Java's %
 
     def plan(self, key, window, after):
         self.next[key, window] = min(after + self.interval, window[1] - 1)
-        self.operator.register(key, window, self.next[key, window])
+        self.operator.register(self.domain, key, window, self.next[key, window])
 
-    def on_timer(self, key, window, time):
+    def on_timer(self, domain, key, window, time):
+        if domain != self.domain:
+            return False
         if time == window[1] - 1:
             return True
         if self.next.get((key, window)) != time:
@@ -86,23 +128,43 @@ class ContinuousEventTimeTrigger:
     def clear(self, key, window):
         time = self.next.pop((key, window), None)
         if time is not None:
-            self.operator.timers.discard((time, key, window))
+            self.operator.forget(self.domain, key, window, time)
 
     def on_merge(self, key, window, merged):
         times = [self.next.pop((key, each)) for each in merged if (key, each) in self.next]
         times += [self.next[key, window]] if (key, window) in self.next else []
         if times:
             self.next[key, window] = min(times)
-            self.operator.register(key, window, min(times))
+            self.operator.register(self.domain, key, window, min(times))
 
 
-TRIGGERS = {"EventTimeTrigger": EventTimeTrigger, "CountTrigger": CountTrigger, "ContinuousEventTimeTrigger": ContinuousEventTimeTrigger}
+class ContinuousEventTimeTrigger(ContinuousTrigger):
+    def on_element(self, key, window, row):
+        if window[1] - 1 <= self.operator.now:
+            return True
+        self.operator.register(EVENT, key, window, window[1] - 1)
+        self.begin(key, window, row[0])
+        return False
+
+
+class ContinuousProcessingTimeTrigger(ContinuousTrigger):
+    domain = CLOCK
+
+    def on_element(self, key, window, row):
+        self.begin(key, window, self.operator.clock_ms)
+        return False
+
+
+TRIGGERS = {"EventTimeTrigger": EventTimeTrigger, "CountTrigger": CountTrigger, "ContinuousEventTimeTrigger": ContinuousEventTimeTrigger,
+            "DeltaTrigger": DeltaTrigger, "ProcessingTimeTrigger": ProcessingTimeTrigger, "ContinuousProcessingTimeTrigger": ContinuousProcessingTimeTrigger}
 
 
 def evict(declared, rows):
     """What an evictor leaves of (timestamp, values)."""
     if declared["type"] == "CountEvictor":
         return rows[max(0, len(rows) - declared["max_count"]):]
+    if declared["type"] == "DeltaEvictor":
+        return [row for row in rows if declared["delta"](row[1] + rows[-1][1]) < declared["threshold"]]
     if any(ts is None for ts, _ in rows) or not rows:
         return rows
     cut = max(ts for ts, _ in rows) - declared["window_size_ms"]
@@ -112,35 +174,48 @@ def evict(declared, rows):
 # ---- the operator
 
 class StreamWindow(Node):
+    one_stream = True  # several are united before
+
     def __init__(self, inputs, program, columns):
         self.inputs = inputs
         super().__init__()
         self.assigner, self.lateness = program["assigner"], program["allowed_lateness_ms"]
         self.kind = self.assigner["type"]
-        self.merging = "Session" in self.kind
+        self.merging, self.by_clock = "Session" in self.kind, "ProcessingTime" in self.kind
+        self.by_event = not self.by_clock and self.kind != "GlobalWindows"
+        self.columns = columns
         self.trigger = TRIGGERS[program["trigger"]["type"]](self, program["trigger"])
         self.purging = program["trigger"].get("purging", False)
-        self.evictor = program.get("evictor")
+        self.evictor = compiled_delta(program.get("evictor"), columns)
         self.gap = compile_expression(sql.parse_expression(self.assigner["gap_expression_ms"]), Scope(columns))[0] \
             if "gap_expression_ms" in self.assigner else (lambda row: self.assigner["gap_ms"])
         self.keys = [Scope(columns).find(None, name) for name in program["key_by"]]
         self.contents = {}  # (key, window): [(ts, values)]
         self.live = {}  # key: windows, when they merge
-        self.timers = set()  # (time, key, window)
+        self.timers = {EVENT: set(), CLOCK: set()}  # (time, key, window)
+        self.clock_ms = 0
         self.late = self.result = None
 
-    def register(self, key, window, time):
-        self.timers.add((time, key, window))
+    def register(self, domain, key, window, time):
+        self.timers[domain].add((time, key, window))
+
+    def forget(self, domain, key, window, time):
+        self.timers[domain].discard((time, key, window))
 
     def cleanup(self, window):
-        return LONG_MAX if window == GLOBAL else min(LONG_MAX, window[1] - 1 + self.lateness)
+        return LONG_MAX if window == GLOBAL else min(LONG_MAX, window[1] - 1 + (self.lateness if self.by_event else 0))
+
+    def own_domain(self):
+        return CLOCK if self.by_clock else EVENT
 
     def is_late(self, window):
-        return window != GLOBAL and self.cleanup(window) <= self.now
+        return self.by_event and self.cleanup(window) <= self.now
 
     def assign(self, values, ts):
         if self.kind == "GlobalWindows":
             return [GLOBAL]
+        if self.by_clock:
+            ts = self.clock_ms
         if self.merging:
             return [(ts, ts + self.gap(values))]
         size, offset = self.assigner["size_ms"], self.assigner.get("offset_ms", 0)
@@ -159,12 +234,15 @@ class StreamWindow(Node):
                 continue
             skipped = False
             self.contents.setdefault((key, window), []).append((ts, values))
-            if self.trigger.on_element(key, window, ts):
+            if self.trigger.on_element(key, window, (ts, values)):
                 self.fire(key, window)
             if self.cleanup(window) < LONG_MAX:
-                self.register(key, window, self.cleanup(window))
-        if skipped and ts is not None and ts + self.lateness <= self.now and self.late:
+                self.register(self.own_domain(), key, window, self.cleanup(window))
+        if skipped and self.by_event and ts + self.lateness <= self.now and self.late:
             self.late.on_row(0, "+I", values, ts)
+
+    def after_row(self):
+        self.fire_due(CLOCK, self.clock_ms)  # timers set for a time that the clock has left behind
 
     def merge(self, key, window):
         """The session that the new one becomes part of."""
@@ -178,7 +256,7 @@ class StreamWindow(Node):
             self.trigger.on_merge(key, made, old)
             for each in sorted(old):
                 self.trigger.clear(key, each)
-                self.timers.discard((self.cleanup(each), key, each))
+                self.forget(self.own_domain(), key, each, self.cleanup(each))
                 self.contents.setdefault((key, made), []).extend(self.contents.pop((key, each), []))
         return made
 
@@ -197,26 +275,42 @@ class StreamWindow(Node):
             self.contents[key, window] = evict(self.evictor, rows) if self.evictor["evict_after"] else rows
 
     def on_watermark(self, value):
+        self.fire_due(EVENT, value)
+
+    def on_clock(self, now_ms):
+        self.clock_ms = now_ms
+        self.fire_due(CLOCK, now_ms)
+
+    def fire_due(self, domain, value):
+        timers = self.timers[domain]
         while True:
-            due = [timer for timer in self.timers if timer[0] <= value]
+            due = [timer for timer in timers if timer[0] <= value]
             if not due:
                 return
             first = min(time for time, _, _ in due)
             for timer in [timer for timer in due if timer[0] == first]:
-                if timer in self.timers:
-                    self.timers.discard(timer)
-                    self.on_timer(*timer)
+                if timer in timers:
+                    timers.discard(timer)
+                    self.on_timer(domain, *timer)
 
-    def on_timer(self, time, key, window):
+    def on_timer(self, domain, time, key, window):
         if self.merging and window not in self.live.get(key, ()):
             return
-        if self.trigger.on_timer(key, window, time):
+        if self.trigger.on_timer(domain, key, window, time):
             self.fire(key, window)
-        if window != GLOBAL and time == self.cleanup(window):
+        if window != GLOBAL and domain == self.own_domain() and time == self.cleanup(window):
             self.contents.pop((key, window), None)
             self.trigger.clear(key, window)
             if self.merging:
                 self.live[key].discard(window)
+
+
+def compiled_delta(declared, columns):
+    """With `delta`, a function of the columns of a row and behind them those of the other one."""
+    if not declared or "expression" not in declared:
+        return declared
+    scope = Scope(list(columns) + [Column(None, f"last_{column.name}", column.type) for column in columns])
+    return {**declared, "delta": compile_expression(sql.parse_expression(declared["expression"]), scope)[0]}
 
 
 class Selection:
@@ -285,6 +379,9 @@ class GroupWindow(Node):
         if kind == "tumbling_time":
             start = start_of(ts, 0, self.window["size_ms"])
             return [(start, start + self.window["size_ms"])]
+        if kind == "sliding_time":
+            size, slide = self.window["size_ms"], self.window["slide_ms"]
+            return [(start, start + size) for start in range(start_of(ts, 0, slide), ts - size, -slide)]
         if kind == "cumulative_time":
             start = start_of(ts, 0, self.window["max_size_ms"])
             ends = range(start + self.window["step_ms"], start + self.window["max_size_ms"] + 1, self.window["step_ms"])
@@ -363,13 +460,12 @@ def build_join(run):
 
 
 class LateRows:
-    """Late rows of either side, in the output `late`."""
+    """Late rows of either side, in outputs of their own."""
 
     def __init__(self, run, names, sources):
-        select = run.program["outputs"]["late"]["select"]
-        self.maps = [select_rows(select, [c._replace(table=name) for c in source.columns]) for name, source in zip(names, sources)]
-        for each in self.maps:
-            each.feeds(run.collectors["late"])
+        self.outputs = [run.collectors.get(name) for name in ("late_left", "late_right")]
+        self.places = [[Scope(source.columns).find(None, name) for name in output.names] if output else [] for output, source in zip(self.outputs, sources)]
 
     def on_row(self, port, kind, values, ts):
-        self.maps[port].on_row(0, kind, values, ts)
+        if self.outputs[port]:
+            self.outputs[port].on_row(0, "+I", tuple(values[i] for i in self.places[port]), ts)
