@@ -84,7 +84,6 @@ static void note(const sqlite_source *self, bool good, const char *text)
         intake->note(intake, good, text);
 }
 
-// The table stays; a source that is read once has nothing to wait for.
 // The library's words are its own until its next call: kept here.
 static const char *sqlite_says(sqlite_source *self)
 {
@@ -92,6 +91,7 @@ static const char *sqlite_says(sqlite_source *self)
     return self->why;
 }
 
+// The table stays; a source that is read once has nothing to wait for.
 static leat_code leave(sqlite_source *self, const char *why, int64_t *out_wait_ms, leat_error *out_error)
 {
     char text[NOTE_SIZE];

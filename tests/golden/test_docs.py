@@ -131,7 +131,7 @@ def compile_library(directory, name, text):
 # ---- function tables
 
 ROW = re.compile(r'\{"((?:[^"\\]|\\.)*)",\s*"([^"]*)",\s*([\w]+),([^{}]*?)"((?:[^"\\]|\\.)*)"\s*\}', re.S)
-COMPARISON = re.compile(r'^\s*COMPARISON\("([^"]+)", \w+, "([^"]+)"\)', re.M)
+COMPARISON = re.compile(r'^\s*COMPARISON\("([^"]+)", [\w, ]+, "([^"]+)"\)', re.M)
 
 
 class Function:
@@ -230,7 +230,7 @@ EXAMPLES = {
     },
     "collection": {
         "ARRAY": ["ARRAY[1, 2, 3]"], "ROW": ["ROW(line, reading)"], "MAP": ["MAP['a', 1, 'b', 2]"],
-        "CARDINALITY": ["CARDINALITY(ARRAY[1, 2, 3])"], "ITEM": ["ARRAY[10, 20][2]", "MAP['a', 1, 'b', 2]['b']"], "FIELD": [],
+        "CARDINALITY": ["CARDINALITY(ARRAY[1, 2, 3])"], "ITEM": ["ARRAY[10, 20][2]", "MAP['a', 1, 'b', 2]['b']"], "FIELD": ["CAST(ROW(7, 'a') AS ROW<x INT, y STRING>).x"],
         "ELEMENT": ["ELEMENT(ARRAY[7])"], "ARRAY_CONTAINS": ["ARRAY_CONTAINS(ARRAY[1, 2], 2)"], "TYPEOF": ["TYPEOF(reading)"],
     },
     "array": {
@@ -293,6 +293,14 @@ EXAMPLES = {
         "TO_TIMESTAMP_LTZ": ["TO_TIMESTAMP_LTZ('2026-03-01 10:00:00')", "TO_TIMESTAMP_LTZ('2026-03-01 10:00:00', 'yyyy-MM-dd HH:mm:ss', 'GMT+08:00')"],
     },
 }
+# Words of the parser that no example can have: each is refused by name, or is another's synonym that the page need not show.
+NOT_SHOWN = set("""
+    CHAR CHARACTER VARCHAR VARYING BINARY VARBINARY BYTES MULTISET
+    CENTURY DECADE MILLENNIUM MILLISECOND MICROSECOND NANOSECOND DOW ISODOW ISOYEAR
+    CURRENT_CATALOG CURRENT_PATH CURRENT_ROLE CURRENT_SCHEMA CURRENT_USER SESSION_USER SYSTEM_USER
+    FOLLOWING IGNORE RESPECT MATCHES OMIT UNMATCHED SHOW PERMUTE OVERLAPS RECURSIVE RUNNING SOME
+    WITHOUT UNCONDITIONAL SUBSET
+""".split())
 # What is written with other signs than its name.
 SHOWN_AS = {"ITEM": "[ ]", "FIELD": "row.field", "ARRAY": "ARRAY[ ]", "MAP": "MAP[ ]"}
 # What has words inside.
@@ -493,6 +501,33 @@ class Docs(unittest.TestCase):
             for match in GENERATED.finditer(read(path)):
                 with self.subTest(f"{os.path.relpath(path, SOURCE)}: {match.group(2)}"):
                     self.assertEqual(match.group(3), generate(match.group(2)), "run tests/golden/test_docs.py --update")
+
+    def test_every_function_has_an_example(self):
+        """A function of operators/expr that the manual does not show, with an example that was run, fails."""
+        shown = set(re.findall(r"<!-- generated: functions (\w+) -->", read(os.path.join(SOURCE, "docs/sql.md"))))
+        for path in sorted(glob.glob(os.path.join(SOURCE, "operators/expr/function_*.c"))):
+            group = os.path.basename(path)[len("function_"):-len(".c")]
+            if "const leat_function leat_functions_" not in read(path):
+                continue
+            with self.subTest(group):
+                self.assertIn(group, shown, "docs/sql.md has no table of these functions")
+                names = {function.name for function in functions_of(f"function_{group}.c")}
+                self.assertEqual(sorted(name for name in names if not EXAMPLES[group].get(name)), [])
+        self.assertEqual(sorted(name for name, examples in AGGREGATE_EXAMPLES.items() if not examples), [])
+
+    def test_every_word_has_an_example(self):
+        """Each word that the parser knows stands in an example that is checked, or in NOT_SHOWN."""
+        words = set()
+        for path in glob.glob(os.path.join(SOURCE, "config/sql/parser_*.c")):
+            words |= set(re.findall(r"\bKW_([A-Z_]+)\b", read(path)))
+        texts = [expression for group in EXAMPLES.values() for examples in group.values() for expression in examples]
+        texts += [expression for examples in AGGREGATE_EXAMPLES.values() for expression in examples]
+        for path in pages():
+            texts += [block.text for block in blocks_of(path)
+                      if block.language in ("sql", "yaml") and not {"part", "refused"} & set(block.words)]
+        shown = set(re.findall(r"[A-Z_]+", "\n".join(texts).upper()))
+        self.assertEqual(sorted(words - shown - NOT_SHOWN), [])
+        self.assertEqual(sorted(NOT_SHOWN & shown - {"SOME", "RUNNING"}), [], "these are shown")
 
     def test_links(self):
         for path in pages():
