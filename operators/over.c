@@ -13,7 +13,7 @@
 // late, so that arrival looks at what has fired only for the few others; for them what is due is computed first.
 #include "operators/over.h"
 
-enum { PREFETCH_AHEAD = 24, DUE_MIN = 64, MARKS_MIN = 4, MARKS_MAX = 32768, ENTRY_LINE = 64 };
+enum { PREFETCH_AHEAD = 24, MARKS_AHEAD = 8, DUE_MIN = 64, MARKS_MIN = 3, ENTRY_LINE = 64 };
 
 static bool fires_later(const over *self) { return !self->spec->processing_time || over_cleans_up(self); }
 
@@ -36,7 +36,8 @@ static void reset_key(const over *self, over_key *key)
 {
     key->last_ms = self->spec->sort ? LEAT_TIME_NONE : 0;
     key->end_ms = LEAT_TIME_NONE;
-    key->mark_count = 0;
+    if (key->marks)
+        key->marks->count = 0;
     key->cleared = true;
 }
 
@@ -55,6 +56,7 @@ leat_pane_entry *over_make_key(over *self, uint32_t slot)
 static void free_key(over *self, uint32_t slot, leat_pane_entry *entry)
 {
     over_frame_free(self, slot, over_key_of(entry));
+    over_free_marks(self, over_key_of(entry));
     if (self->spec->accumulators)
         leat_accumulators_release(self->spec->accumulators, over_accumulator(entry), self->base.context->budget);
 }
@@ -175,42 +177,57 @@ static leat_code forget_until(over *self, int64_t until, leat_error *out_error)
     return code;
 }
 
+static size_t marks_size(uint32_t room) { return sizeof(over_marks) + room * sizeof(over_mark); }
+
+static bool marks_room(over *self, over_key *key)
+{
+    uint32_t old = key->marks ? key->marks->room : 0, room = old ? old * 2 : MARKS_MIN;
+    if (key->marks && key->marks->count < old)
+        return true;
+    over_marks *marks =
+        leat_budget_grow(self->base.context->budget, key->marks, old ? marks_size(old) : 0, marks_size(room));
+    if (!marks)
+        return false;
+    self->frame_memory += marks_size(room) - (old ? marks_size(old) : 0);
+    marks->room = room;
+    key->marks = marks;
+    return true;
+}
+
 bool over_add_mark(over *self, over_key *key, over_mark mark)
 {
-    if (key->mark_count == key->mark_room) {
-        uint32_t room = key->mark_room ? key->mark_room * 2u : MARKS_MIN;
-        over_mark *marks = room > MARKS_MAX ? NULL
-                                            : leat_budget_grow(self->base.context->budget, key->marks,
-                                                               key->mark_room * sizeof *marks, room * sizeof *marks);
-        if (!marks)
-            return false;
-        self->frame_memory += (room - key->mark_room) * sizeof *marks;
-        key->marks = marks;
-        key->mark_room = (uint16_t)room;
-    }
-    key->marks[key->mark_count++] = mark;
+    if (!marks_room(self, key))
+        return false;
+    key->marks->items[key->marks->count++] = mark;
     return true;
+}
+
+void over_free_marks(over *self, over_key *key)
+{
+    size_t size = key->marks ? marks_size(key->marks->room) : 0;
+    leat_budget_free(self->base.context->budget, key->marks, size);
+    self->frame_memory -= size;
+    key->marks = NULL;
 }
 
 void over_settle_marks(const over *self, over_key *key)
 {
-    uint16_t past = 0;
-    while (past < key->mark_count && key->marks[past].due_ms <= self->watermark) {
-        if (key->marks[past].time_ms > key->last_ms)
-            key->last_ms = key->marks[past].time_ms;
-        past++;
-    }
+    over_marks *marks = key->marks;
+    uint32_t past = 0;
+    for (; marks && past < marks->count && marks->items[past].due_ms <= self->watermark; past++)
+        if (marks->items[past].time_ms > key->last_ms)
+            key->last_ms = marks->items[past].time_ms;
     if (!past)
         return;
-    key->mark_count -= past;
-    for (uint16_t i = 0; i < key->mark_count; i++)
-        key->marks[i] = key->marks[past + i];
+    marks->count -= past;
+    for (uint32_t i = 0; i < marks->count; i++)
+        marks->items[i] = marks->items[past + i];
 }
 
 static bool put_off(over *self, uint32_t slot, over_key *key, int64_t time)
 {
     int64_t length = self->spec->preceding, end = key->end_ms;
-    if (key->mark_count == key->mark_room)
+    if (key->marks && key->marks->count == key->marks->room)
         over_settle_marks(self, key);
     // A time that the watermark has passed already happens with its next rise.
     over_mark mark = {.due_ms = end > self->watermark ? end : plus(self->watermark, 1), .time_ms = end};
@@ -355,8 +372,14 @@ static leat_code fire_clock(over *self, leat_error *out_error)
     return code == LEAT_OK ? forget_until(self, self->base.context->now_ms, out_error) : code;
 }
 
-static void prefetch(const over *self, uint32_t i, uint32_t count)
+// Inlined by force: gcc takes a function that only fetches for one without effect, and leaves out the call.
+static inline __attribute__((always_inline)) void prefetch(const over *self, uint32_t i, uint32_t count)
 {
+    leat_pane_entry *near = over_cleans_up(self) && i + MARKS_AHEAD < count
+                                ? leat_pane_place(&self->tables, self->key_table, self->frame.slots[i + MARKS_AHEAD])
+                                : NULL;
+    if (near)
+        __builtin_prefetch(over_key_of(near)->marks, 1);
     if (i + PREFETCH_AHEAD >= count)
         return;
     const char *entry =
@@ -375,9 +398,11 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     if (code == LEAT_OK)
         code = leat_row_frame_resolve(&self->frame, batch, self->spec->key_columns, out_error);
     leat_row_queue_begin(&self->queue, batch);
+    bool large = leat_keys_capacity(self->frame.keys) > OVER_LARGE;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i), slot;
-        prefetch(self, i, batch->selected);
+        if (large)
+            prefetch(self, i, batch->selected);
         if (batch->watermark && batch->watermark[row] > self->watermark)
             code = advance(self, batch->watermark[row], out_error);
         if (code == LEAT_OK && leat_row_frame_slot(&self->frame, i, &slot))

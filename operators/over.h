@@ -14,7 +14,8 @@ enum {
     OVER_CHUNKS,
     OVER_VERSION = 2,
     OVER_BLOCK = LEAT_BATCH_ROWS,
-    OVER_CHUNK = 32, // rows of a frame that are stored together
+    OVER_CHUNK = 32,      // rows of a frame that are stored together
+    OVER_LARGE = 1 << 11, // keys whose state is beyond the cache: below, fetching it ahead costs 5 %
 };
 
 // A time at which a key counts as fired although no row of it was due (RANGE: when it was once to be forgotten).
@@ -22,18 +23,30 @@ typedef struct over_mark {
     int64_t due_ms, time_ms; // happens when the watermark reaches due_ms; the key has fired at time_ms then
 } over_mark;
 
-// Payload of a key's entry; the accumulators follow, then over_ranks when some function asks for them.
+typedef struct over_marks {
+    uint32_t count, room;
+    over_mark items[]; // ascending
+} over_marks;
+
+// In front of the rows of a frame.
+typedef struct over_ring {
+    uint32_t stored_from, stored_to; // chunks that a snapshot holds
+    uint32_t unused[2];
+} over_ring;
+_Static_assert(sizeof(over_ring) % 16 == 0, "rows are 16-aligned");
+
+// Payload of a key's entry; the accumulators follow, then over_ranks when some function asks for them. With a count and a sum behind it an
+// entry is 96 bytes, which never lie in more than two cache lines.
 typedef struct over_key {
     int64_t last_ms; // time that last fired; begins at 0 (ORDER BY: at none)
     int64_t
         end_ms; // when it is forgotten: bounded RANGE by its own time, all others by the clock; LEAT_TIME_NONE: never
-    uint8_t *rows;                   // of the frame, a ring; NULL: none yet
-    over_mark *marks;                // ascending
-    uint32_t first, count, room;     // the frame's rows by number, which goes on past 2^32; room: a power of two
-    uint32_t waiting;                // rows that are not in the frame yet
-    uint32_t stored_from, stored_to; // chunks that a snapshot holds
-    uint16_t mark_count, mark_room;
-    bool cleared; // nothing has come since it was
+    uint8_t *rows;         // of the frame, a ring behind its over_ring; NULL: none yet
+    over_marks *marks;     // NULL: none yet
+    uint32_t first, count; // the frame's rows by number, which goes on past 2^32
+    uint32_t waiting;      // rows that are not in the frame yet
+    uint8_t room_bits;     // of the ring, when there is one
+    bool cleared;          // nothing has come since it was
     bool has_alarm;
 } over_key;
 _Static_assert(sizeof(over_key) % 16 == 0, "the accumulator is 16-aligned");
@@ -72,16 +85,16 @@ typedef struct over {
     // -- what is due
     over_due *due;
     uint32_t due_count, due_room;
-    uint32_t rows[OVER_BLOCK]; // of the block
-    leat_pane_entry *entries[OVER_BLOCK];
+    // Of each row of the block; they lie in the batch that goes out.
+    uint32_t *rows; // of the queue
+    leat_pane_entry **entries;
+    leat_accumulators_sum *sums;
     // -- arguments and frames
     leat_eval eval;
     over_row_layout layout;
     bool is_sum, is_double;
-    leat_accumulators_sum *sums; // of each row of the block
-    leat_column *leaving;        // arguments of the row that leaves
+    leat_column *leaving; // arguments of the row that leaves
     leat_accumulators_input leaving_input;
-    uint8_t *unwanted;      // room for a stored row that has left its frame
     leat_removals removals; // of chunks
     size_t frame_memory;
     leat_writer stored;
@@ -100,6 +113,7 @@ leat_pane_entry *over_make_key(over *self, uint32_t slot); // NULL: no budget
 leat_code over_no_budget(const over *self, leat_error *out_error);
 // The key has fired when the watermark got to its marks.
 void over_settle_marks(const over *self, over_key *key);
+void over_free_marks(over *self, over_key *key);
 LEAT_MUST_CHECK bool over_add_mark(over *self, over_key *key, over_mark mark);
 LEAT_MUST_CHECK bool over_set_alarm(over *self, uint32_t slot, over_key *key);
 
@@ -112,9 +126,15 @@ LEAT_MUST_CHECK leat_code over_run(over *self, bool last, leat_error *out_error)
 // ---- over_frame.c
 
 void over_open_layout(over *self);
+static inline over_ring *over_ring_of(const over_key *key) { return (over_ring *)(void *)key->rows - 1; }
+static inline uint32_t over_room(const over_key *key) { return key->rows ? UINT32_C(1) << key->room_bits : 0; }
+static inline uint32_t over_place(const over_key *key, uint32_t number)
+{
+    return number & ((UINT32_C(1) << key->room_bits) - 1);
+}
 static inline uint8_t *over_frame_row(const over *self, const over_key *key, uint32_t number)
 {
-    return key->rows + (size_t)(number & (key->room - 1)) * self->layout.stride;
+    return key->rows + (size_t)over_place(key, number) * self->layout.stride;
 }
 // Room for a row behind the last one, whose arguments the caller sets; NULL: no budget.
 LEAT_MUST_CHECK bool over_frame_room(over *self, over_key *key, uint32_t rows);

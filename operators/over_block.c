@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD = 24, LARGE = 1 << 11, CACHE_LINE = 64 };
+enum { AHEAD = 24, CACHE_LINE = 64 };
 
 typedef struct over_block {
     const over_due *due;
@@ -18,15 +18,16 @@ typedef struct over_block {
 static bool is_bad(const over *self, uint32_t row) { return self->eval.bad_count && self->eval.bad[row]; }
 
 // What rows further on need: the ends of their frames.
-static inline void prefetch_frame(const over *self, const over_block *block, uint32_t i, uint32_t stride)
+static inline __attribute__((always_inline)) void prefetch_frame(const over *self, const over_block *block, uint32_t i,
+                                                                 uint32_t stride)
 {
     if (!block->large || i + AHEAD >= block->count)
         return;
     const over_key *key = over_key_of(self->entries[i + AHEAD]);
-    if (!key->room)
+    if (!key->rows)
         return;
-    __builtin_prefetch(key->rows + (size_t)(key->first & (key->room - 1)) * stride, 1);
-    __builtin_prefetch(key->rows + (size_t)((key->first + key->count) & (key->room - 1)) * stride, 1);
+    __builtin_prefetch(key->rows + (size_t)over_place(key, key->first) * stride, 1);
+    __builtin_prefetch(key->rows + (size_t)over_place(key, key->first + key->count) * stride, 1);
 }
 
 // ---- into the frame and out of it, any aggregates
@@ -208,7 +209,7 @@ static inline __attribute__((always_inline)) void sum_leave(const sum_loop *loop
 {
     uint64_t preceding = (uint64_t)self->spec->preceding;
     for (; key->count; key->first++, key->count--) {
-        const uint8_t *row = key->rows + (size_t)(key->first & (key->room - 1)) * loop->stride;
+        const uint8_t *row = key->rows + (size_t)over_place(key, key->first) * loop->stride;
         const uint8_t *value = row + loop->value_at, *flags = value + WORD;
         int64_t at;
         memcpy(&at, row, sizeof at);
@@ -223,7 +224,7 @@ static inline __attribute__((always_inline)) void sum_leave(const sum_loop *loop
 static inline __attribute__((always_inline)) void sum_put(const sum_loop *loop, over_key *key, int64_t time,
                                                           const uint8_t *value, bool bad, bool is_null)
 {
-    uint8_t *row = key->rows + (size_t)((key->first + key->count++) & (key->room - 1)) * loop->stride;
+    uint8_t *row = key->rows + (size_t)over_place(key, key->first + key->count++) * loop->stride;
     uint8_t *to = row + loop->value_at;
     if (loop->is_range)
         memcpy(row, &time, sizeof time);
@@ -244,7 +245,7 @@ sum_rows(const sum_loop *loop, over *self, const over_block *block, uint32_t fro
         bool is_bad = bad && bad[i], is_null = nulls && nulls[i];
         if (loop->is_bounded) {
             sum_leave(loop, self, key, block->due[i].time_ms, sum);
-            if (key->count == key->room && !over_frame_room(self, key, 1))
+            if (key->count == over_room(key) && !over_frame_room(self, key, 1))
                 return over_no_budget(self, out_error);
             sum_put(loop, key, block->due[i].time_ms, values + (size_t)i * WORD, is_bad, is_null);
         }
@@ -337,7 +338,8 @@ static void done(over *self, const over_block *block)
     for (uint32_t i = 0; i < block->count; i++) {
         over_key *key = over_key_of(self->entries[i]);
         key->waiting--;
-        key->last_ms = block->due[i].time_ms + after;
+        if (block->due[i].time_ms + after > key->last_ms) // a mark behind it may have been settled before
+            key->last_ms = block->due[i].time_ms + after;
         leat_pane_mark(&self->tables, self->key_table, block->due[i].slot, self->entries[i]);
     }
 }
@@ -386,6 +388,10 @@ static void gather(over *self, over_block *block)
     leat_operator_context *context = self->base.context;
     block->out = leat_batch_get_rows_always(context->pool, context->outputs[0], block->count);
     block->out->count = block->out->selected = block->count;
+    leat_arena *arena = &block->out->arena;
+    self->rows = leat_arena_alloc(arena, sizeof *self->rows * block->count);
+    self->entries = leat_arena_alloc(arena, sizeof *self->entries * block->count);
+    self->sums = self->is_sum ? leat_arena_alloc(arena, sizeof *self->sums * block->count) : NULL;
     for (uint32_t i = 0; i < block->count; i++)
         self->rows[i] = block->due[i].row;
     leat_row_queue_gather(&self->queue, self->rows, block->count, block->out);
@@ -406,7 +412,7 @@ static void evaluate(over *self, over_block *block)
 static over_block begin_block(const over *self, uint32_t from, uint32_t to)
 {
     return (over_block){
-        .due = self->due + from, .count = to - from, .large = leat_keys_capacity(self->frame.keys) > LARGE};
+        .due = self->due + from, .count = to - from, .large = leat_keys_capacity(self->frame.keys) > OVER_LARGE};
 }
 
 static leat_code run_block(over *self, uint32_t from, uint32_t to, int64_t watermark_after, leat_error *out_error)
@@ -563,6 +569,4 @@ void over_open_block(over *self)
     uint32_t time = self->layout.timed ? WORD : 0;
     LEAT_ASSERT(!plain || (self->layout.cells[0] == time && self->layout.flags == time + WORD &&
                            self->layout.stride == time + 2 * WORD)); // as sum_rows has it
-    if (plain)
-        self->sums = leat_arena_array(self->base.context->arena, leat_accumulators_sum, OVER_BLOCK);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { ROOM_FIRST = 8, WORD = 8 };
+enum { ROOM_FIRST_BITS = 3, ROOM_BITS_MAX = 31, WORD = 8 };
 
 static uint32_t aligned(uint32_t size, uint32_t to) { return (size + to - 1) & ~(to - 1); }
 
@@ -44,26 +44,41 @@ void over_open_layout(over *self)
 
 // ---- the ring
 
-static size_t ring_size(const over *self, uint32_t room) { return (size_t)room * self->layout.stride; }
+static size_t ring_size(const over *self, uint32_t room)
+{
+    return room ? sizeof(over_ring) + (size_t)room * self->layout.stride : 0;
+}
+
+static void free_ring(over *self, over_key *key)
+{
+    if (!key->rows)
+        return;
+    self->frame_memory -= ring_size(self, over_room(key));
+    leat_budget_free(self->base.context->budget, over_ring_of(key), ring_size(self, over_room(key)));
+    key->rows = NULL;
+}
 
 bool over_frame_room(over *self, over_key *key, uint32_t rows)
 {
-    if (key->room - key->count >= rows)
+    if (over_room(key) - key->count >= rows)
         return true;
-    uint32_t room = key->room ? key->room : ROOM_FIRST;
-    while (room - key->count < rows && room < UINT32_C(1) << 31)
-        room *= 2;
-    uint8_t *ring =
+    uint8_t bits = key->rows ? key->room_bits : ROOM_FIRST_BITS;
+    while (bits < ROOM_BITS_MAX && (UINT32_C(1) << bits) - key->count < rows)
+        bits++;
+    uint32_t room = UINT32_C(1) << bits;
+    over_ring *ring =
         room - key->count >= rows ? leat_budget_alloc(self->base.context->budget, ring_size(self, room)) : NULL;
     if (!ring)
         return false;
     for (uint32_t i = 0; i < key->count; i++)
-        memcpy(ring + (size_t)((key->first + i) & (room - 1)) * self->layout.stride,
+        memcpy((uint8_t *)(ring + 1) + (size_t)((key->first + i) & (room - 1)) * self->layout.stride,
                over_frame_row(self, key, key->first + i), self->layout.stride);
-    leat_budget_free(self->base.context->budget, key->rows, ring_size(self, key->room));
-    self->frame_memory += ring_size(self, room) - ring_size(self, key->room);
-    key->rows = ring;
-    key->room = room;
+    if (key->rows)
+        *ring = *over_ring_of(key);
+    free_ring(self, key);
+    self->frame_memory += ring_size(self, room);
+    key->rows = (uint8_t *)(ring + 1);
+    key->room_bits = bits;
     return true;
 }
 
@@ -170,12 +185,12 @@ void over_frame_drop(over *self, over_key *key)
     key->count--;
 }
 
-static void remove_chunks(over *self, uint32_t slot, over_key *key)
+static void remove_chunks(over *self, uint32_t slot, over_ring *ring)
 {
     leat_slice bytes = leat_keys_bytes(self->frame.keys, slot);
-    for (; key->stored_from != key->stored_to; key->stored_from++) {
+    for (; ring->stored_from != ring->stored_to; ring->stored_from++) {
         leat_writer_reset(&self->stored);
-        leat_write_u32(&self->stored, key->stored_from);
+        leat_write_u32(&self->stored, ring->stored_from);
         leat_write_bytes(&self->stored, bytes.data, bytes.size);
         (void)leat_removals_add(&self->removals, leat_keys_group(self->frame.keys, slot),
                                 leat_writer_slice(&self->stored));
@@ -184,16 +199,11 @@ static void remove_chunks(over *self, uint32_t slot, over_key *key)
 
 void over_frame_free(over *self, uint32_t slot, over_key *key)
 {
-    remove_chunks(self, slot, key);
+    if (key->rows)
+        remove_chunks(self, slot, over_ring_of(key));
     while (key->count)
         over_frame_drop(self, key);
-    leat_budget_free(self->base.context->budget, key->rows, ring_size(self, key->room));
-    leat_budget_free(self->base.context->budget, key->marks, key->mark_room * sizeof *key->marks);
-    self->frame_memory -= ring_size(self, key->room) + key->mark_room * sizeof *key->marks;
-    key->rows = NULL;
-    key->marks = NULL;
-    key->room = 0;
-    key->mark_room = key->mark_count = 0;
+    free_ring(self, key);
 }
 
 // ---- stored: [signed varint time], u8 bad, then of a good row each argument: u8 1 for NULL, or 0 and its bytes (numbers as 8 bytes, others as
@@ -285,7 +295,7 @@ bool over_frame_cover(over *self, over_key *key, uint32_t from, uint32_t to)
         end = to;
     if (end - first > INT32_MAX / 2)
         return false;
-    if (key->room < end - first && !over_frame_room(self, key, end - first - key->count))
+    if (over_room(key) < end - first && !over_frame_room(self, key, end - first - key->count))
         return false;
     key->first = first;
     key->count = end - first;

@@ -54,17 +54,20 @@ static void store_chunks(over *self, leat_snapshot *snapshot, uint32_t slot, ove
 {
     uint32_t group = leat_keys_group(self->frame.keys, slot), from, to;
     bool whole = snapshot->whole[group];
+    if (!key->rows)
+        return;
+    over_ring *ring = over_ring_of(key);
     wanted_chunks(key, &from, &to);
-    for (uint32_t chunk = key->stored_from; chunk != key->stored_to && !whole; chunk++)
+    for (uint32_t chunk = ring->stored_from; chunk != ring->stored_to && !whole; chunk++)
         if (chunk < from || chunk >= to)
             snapshot->remove(snapshot, OVER_CHUNKS, group, chunk_key(self, slot, chunk));
     for (uint32_t chunk = from; chunk != to; chunk++)
-        if (whole || chunk < key->stored_from || chunk >= key->stored_to)
+        if (whole || chunk < ring->stored_from || chunk >= ring->stored_to)
             put_chunk(self, snapshot, slot, key, chunk);
     if (snapshot->keep_marks)
         return;
-    key->stored_from = from;
-    key->stored_to = to;
+    ring->stored_from = from;
+    ring->stored_to = to;
 }
 
 // ---- keys
@@ -88,10 +91,10 @@ static void store_key(over *self, leat_snapshot *snapshot, uint32_t slot, leat_p
     leat_write_varint_signed(out, key->last_ms);
     leat_write_varint_signed(out, key->end_ms);
     leat_write_u8(out, key->cleared);
-    leat_write_varint(out, key->mark_count);
-    for (uint32_t i = 0; i < key->mark_count; i++) {
-        leat_write_varint_signed(out, key->marks[i].due_ms);
-        leat_write_varint_signed(out, key->marks[i].time_ms);
+    leat_write_varint(out, key->marks ? key->marks->count : 0);
+    for (uint32_t i = 0; key->marks && i < key->marks->count; i++) {
+        leat_write_varint_signed(out, key->marks->items[i].due_ms);
+        leat_write_varint_signed(out, key->marks->items[i].time_ms);
     }
     if (self->ranks_at >= 0)
         write_ranks(over_ranks_of(self, entry), out);
@@ -286,19 +289,32 @@ leat_code over_restore(leat_operator *base, uint8_t table, uint32_t group, leat_
 }
 
 // A frame whose chunks are not there would be read as zeroes.
+static leat_code check_key(over *self, leat_pane_entry *entry, leat_error *out_error)
+{
+    over_key *key = over_key_of(entry);
+    uint32_t from, to;
+    wanted_chunks(key, &from, &to);
+    if (!entry->stored || entry->word != to - from)
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "stored rows of OVER are missing");
+    entry->word = 0;
+    if (key->rows) {
+        over_ring_of(key)->stored_from = from;
+        over_ring_of(key)->stored_to = to;
+    }
+    int64_t last = key->last_ms;
+    if (key->marks && key->marks->count && key->marks->items[key->marks->count - 1].time_ms > last)
+        last = key->marks->items[key->marks->count - 1].time_ms;
+    if ((self->spec->bounded || self->spec->sort) && last > self->late_ms)
+        self->late_ms = last;
+    return LEAT_OK;
+}
+
 leat_code over_check_restored(over *self, leat_error *out_error)
 {
     leat_pane_entry *entry;
-    for (uint32_t slot = 0; (entry = leat_pane_next(&self->tables, self->key_table, 0, &slot)); slot++) {
-        over_key *key = over_key_of(entry);
-        wanted_chunks(key, &key->stored_from, &key->stored_to);
-        if (!entry->stored || entry->word != key->stored_to - key->stored_from)
-            return leat_error_set(out_error, LEAT_E_CORRUPT, "stored rows of OVER are missing");
-        entry->word = 0;
-        int64_t last = key->mark_count ? key->marks[key->mark_count - 1].time_ms : key->last_ms;
-        last = last > key->last_ms ? last : key->last_ms;
-        if ((self->spec->bounded || self->spec->sort) && last > self->late_ms)
-            self->late_ms = last;
-    }
-    return LEAT_OK;
+    leat_code code = LEAT_OK;
+    for (uint32_t slot = 0; code == LEAT_OK && (entry = leat_pane_next(&self->tables, self->key_table, 0, &slot));
+         slot++)
+        code = check_key(self, entry, out_error);
+    return code;
 }

@@ -122,18 +122,30 @@ static void announce(top_n *self, int64_t rank)
     }
 }
 
-static void set_bound(top_n *self)
+// A row that got no further than to the last one: its order is at hand.
+static void set_exact_bound(top_n *self)
 {
     if (self->bounded && count_of(self) >= self->spec->to)
         self->bounds[self->slot] =
             ~leat_order_prefix(leat_sorted_order(at(self, self->spec->to)), &self->spec->orders[0]);
 }
 
+// Without a look at the row, which most often lies in no cache: its lowest bit is taken for the one that lets more rows pass.
+static void set_bound(top_n *self)
+{
+    if (!self->bounded || count_of(self) < self->spec->to)
+        return;
+    uint64_t prefix = leat_sorted_prefix(&self->frame.rows, self->slot, (uint32_t)self->spec->to - 1);
+    bool is_null = (prefix >> 63) == self->spec->orders[0].nulls_last;
+    uint64_t null_prefix = self->spec->orders[0].nulls_last ? UINT64_MAX : 0;
+    self->bounds[self->slot] = ~(is_null ? null_prefix : prefix << 1 | 1);
+}
+
 static leat_code insert(top_n *self, leat_slice order, leat_error *out_error)
 {
     uint32_t index = leat_sorted_upper(&self->frame.rows, self->slot, order);
     if (self->spec->input != LEAT_TOP_N_RETRACT && index >= self->spec->to) {
-        set_bound(self); // after a restart it is not known
+        set_exact_bound(self);
         return LEAT_OK;
     }
     if (!leat_row_frame_keep(&self->frame, self->batch, self->row, self->slot, order, &index))
@@ -304,11 +316,22 @@ static uint32_t list_passed(top_n *self, const leat_batch *batch)
     return passed;
 }
 
+// With the first rows: rules that nothing comes to stay small.
+static void open_lists(top_n *self)
+{
+    leat_arena *arena = self->base.context->arena;
+    self->prefixes = leat_arena_array(arena, uint64_t, LEAT_BATCH_ROWS);
+    self->passed = leat_arena_array(arena, uint32_t, LEAT_BATCH_ROWS);
+    self->passed_slots = leat_arena_array(arena, uint32_t, LEAT_BATCH_ROWS);
+}
+
 static leat_code add_passed(top_n *self, leat_batch *batch, leat_error *out_error)
 {
     leat_code code = bound_room(self, out_error);
     if (code != LEAT_OK)
         return code;
+    if (!self->prefixes)
+        open_lists(self);
     leat_order_prefixes(batch, &self->spec->orders[0], self->prefixes);
     uint32_t passed = list_passed(self, batch);
     for (uint32_t n = 0; n < passed && code == LEAT_OK; n++) {
@@ -400,9 +423,6 @@ static void open_bounds(top_n *self)
         return;
     leat_type type = context->inputs[0]->fields[spec->orders[0].column].type;
     self->prefix_only = spec->order_count == 1 && leat_type_physical(type) != LEAT_PHYSICAL_I128;
-    self->prefixes = leat_arena_array(context->arena, uint64_t, LEAT_BATCH_ROWS);
-    self->passed = leat_arena_array(context->arena, uint32_t, LEAT_BATCH_ROWS);
-    self->passed_slots = leat_arena_array(context->arena, uint32_t, LEAT_BATCH_ROWS);
 }
 
 static leat_code open_operator(leat_operator *base, leat_error *out_error)

@@ -36,7 +36,7 @@ bool leat_row_queue_init(leat_row_queue *queue, leat_operator_context *context, 
     leat_arena_init(&queue->values, context->env, 0);
     queue->columns = leat_arena_array(context->arena, leat_column, queue->schema->count + 1);
     queue->has_nulls = leat_arena_array(context->arena, bool, queue->schema->count + 1);
-    queue->batch_slot = leat_arena_array(context->arena, uint32_t, LEAT_BATCH_ROWS);
+    queue->arena = context->arena;
     for (uint32_t i = 0; i < queue->schema->count; i++)
         queue->columns[i].type = queue->schema->fields[i].type;
     queue->ring = leat_budget_alloc(queue->budget, ROOM_MIN * sizeof *queue->ring);
@@ -288,6 +288,8 @@ void leat_row_queue_begin(leat_row_queue *queue, const leat_batch *batch)
 {
     queue->batch = batch;
     queue->fresh = queue->tail;
+    if (!queue->batch_slot)
+        queue->batch_slot = leat_arena_array(queue->arena, uint32_t, LEAT_BATCH_ROWS);
 }
 
 static void store_columns(leat_row_queue *queue, const copy *it)

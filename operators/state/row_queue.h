@@ -53,7 +53,8 @@ typedef struct leat_row_queue {
     uint64_t next_sequence;
     // -- the batch at hand
     const leat_batch *batch;
-    uint32_t *batch_slot;
+    uint32_t *batch_slot; // NULL: nothing has come yet
+    leat_arena *arena;
     // -- stored
     leat_removals removals;
     leat_writer scratch;

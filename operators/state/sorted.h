@@ -52,6 +52,8 @@ static inline leat_slice leat_sorted_bytes(const leat_sorted_row *row)
 void leat_sorted_prefetch(const leat_sorted *sorted, const uint32_t *slots, uint32_t i, uint32_t count);
 uint32_t leat_sorted_count(const leat_sorted *sorted, uint32_t slot);
 leat_sorted_row *leat_sorted_get(const leat_sorted *sorted, uint32_t slot, uint32_t index);
+// The first byte of a row's order (1 for all above) and 63 bits of the eight behind it, without a look at the row.
+uint64_t leat_sorted_prefix(const leat_sorted *sorted, uint32_t slot, uint32_t index);
 // First index whose order is above (or, with_equal, not below) the given one.
 uint32_t leat_sorted_upper(const leat_sorted *sorted, uint32_t slot, leat_slice order);
 uint32_t leat_sorted_lower(const leat_sorted *sorted, uint32_t slot, leat_slice order);

@@ -166,6 +166,6 @@ static const rule overs[] = {
 
 int main(int argc, char **argv)
 {
-    compare_all(overs, 2, argc, argv, 2, ten_a_second);
+    compare_all(overs, 2, argc, argv, 4, ten_a_second);
     return 0;
 }

@@ -1,6 +1,7 @@
 // Top-N, deduplication, rankings of windows, and changelogs brought into another form.
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,78 @@ static void test_without_rank(void **state)
     run_top(&spec, without_rank);
     spec.input = LEAT_TOP_N_RETRACT;
     run_top(&spec, without_rank);
+}
+
+// Rows against a list kept by hand: values that differ in their lowest bit, many equal ones, NULLs at either end, both signs.
+enum { RANDOM_ROWS = 120, RANDOM_TOP = 2 };
+typedef struct random_row {
+    int64_t value;
+    bool is_null;
+    int number;
+} random_row;
+
+static bool stands_before(const leat_order *order, const random_row *a, const random_row *b)
+{
+    if (a->is_null || b->is_null)
+        return a->is_null != b->is_null && a->is_null != order->nulls_last;
+    return order->descending ? a->value > b->value : a->value < b->value;
+}
+
+static char *print_random(char *at, const char *kind, int key, const random_row *row)
+{
+    char value[24] = "NULL";
+    if (!row->is_null)
+        snprintf(value, sizeof value, "%lld", (long long)row->value);
+    return at + sprintf(at, "%s[%d, r%d, %s]\n", kind, key, row->number, value);
+}
+
+static void random_rows(harness *h, void *argument)
+{
+    static const int64_t values[] = {INT64_MIN, INT64_MIN + 1, -3,       -2, -1, 0, 1, 2, 3, 1024,
+                                     1025,      INT64_MAX - 1, INT64_MAX};
+    const leat_order *order = ((const leat_top_n_spec *)argument)->orders;
+    random_row kept[2][RANDOM_TOP + 1];
+    uint32_t counts[2] = {0}, seed = 7;
+    char row[80], *lines = malloc(RANDOM_ROWS * 100), *at = lines;
+    for (int i = 0; i < RANDOM_ROWS; i++) {
+        seed = seed * 1103515245 + 12345;
+        uint32_t key = seed >> 30 & 1, span = sizeof values / sizeof *values;
+        random_row it = {.value = values[(seed >> 16) % span], .is_null = (seed >> 12) % 9 == 0, .number = i};
+        uint32_t place = counts[key];
+        if (it.is_null)
+            snprintf(row, sizeof row, "%u,r%d,NULL", key + 1, i);
+        else
+            snprintf(row, sizeof row, "%u,r%d,%lld", key + 1, i, (long long)it.value);
+        harness_rows(h, 0, row);
+        while (place && stands_before(order, &it, &kept[key][place - 1]))
+            place--;
+        if (place >= RANDOM_TOP)
+            continue;
+        if (counts[key] == RANDOM_TOP)
+            at = print_random(at, "-D", (int)key + 1, &kept[key][--counts[key]]);
+        memmove(&kept[key][place + 1], &kept[key][place], (counts[key]++ - place) * sizeof it);
+        kept[key][place] = it;
+        at = print_random(at, "+I", (int)key + 1, &it);
+    }
+    at[-1] = 0;
+    harness_expect(h, lines);
+    free(lines);
+}
+
+static void test_bounds(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        leat_order order = {.column = 2, .descending = i & 1, .nulls_last = i >> 1};
+        leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, RANDOM_TOP, false);
+        spec.orders = &order;
+        harness_setup setup = {.ops = &leat_operator_top_n_ops,
+                               .spec = &spec,
+                               .inputs = {INPUT},
+                               .outputs = {INPUT},
+                               .output_changelog = LEAT_CHANGELOG_RETRACT};
+        harness_run(&setup, random_rows, &spec);
+    }
 }
 
 static void second_only(harness *h, void *argument)
@@ -448,6 +521,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rank_output),
         cmocka_unit_test(test_without_rank),
+        cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_lower_bound),
         cmocka_unit_test(test_top_1),
         cmocka_unit_test(test_retract),
