@@ -94,6 +94,27 @@ static bool key_covers(const leat_schema *schema, const uint32_t *keys, uint32_t
     return schema->key_count > 0;
 }
 
+// ---- filters on the way to the sink
+
+typedef struct way {
+    bool filtered; // one of them may let a -U through and keep its +U back
+    bool in_pairs; // both come in one batch: an operator made them, not a device
+} way;
+
+static void look_back(const leat_plan_node *nodes, uint32_t node, way *out)
+{
+    const leat_plan_node *at = &nodes[node];
+    if (at->kind != LEAT_NODE_OPERATOR) {
+        out->in_pairs = false;
+        return;
+    }
+    bool passes = !strcmp(at->operator_name, "filter") || !strcmp(at->operator_name, "project") ||
+                  !strcmp(at->operator_name, "union");
+    out->filtered |= !strcmp(at->operator_name, "filter");
+    for (uint32_t i = 0; passes && i < at->input_count; i++)
+        look_back(nodes, at->inputs[i].node, out);
+}
+
 // ---- the node
 
 static const leat_schema *upsert_schema(gateway *g, const leat_schema *from, const uint32_t *keys, uint32_t count)
@@ -118,11 +139,16 @@ static void add_node(gateway *g, const gateway_sink *sink, gateway_feed *feed, c
     const gateway_rule *rule = &g->rules[feed->input.rule];
     lists[0] = feed->input.schema;
     lists[1] = schema;
-    *edge =
-        (leat_plan_input){.node = feed->input.node,
-                          .output = feed->input.output,
-                          .exchange = nodes[feed->input.node].parallel ? LEAT_EXCHANGE_GLOBAL : LEAT_EXCHANGE_FORWARD};
-    *spec = (leat_changelog_spec){.mode = covers ? LEAT_CHANGELOG_DROP_BEFORE : LEAT_CHANGELOG_MATERIALIZE,
+    // What keeps nothing runs beside what made the rows, where both rows of a change still stand side by side.
+    bool parallel = nodes[feed->input.node].parallel;
+    *edge = (leat_plan_input){.node = feed->input.node,
+                              .output = feed->input.output,
+                              .exchange = parallel && !covers ? LEAT_EXCHANGE_GLOBAL : LEAT_EXCHANGE_FORWARD};
+    way back = {.in_pairs = true};
+    look_back(nodes, feed->input.node, &back);
+    leat_changelog_mode without = back.filtered ? LEAT_CHANGELOG_DELETE_BEFORE : LEAT_CHANGELOG_DROP_BEFORE;
+    *spec = (leat_changelog_spec){.mode = covers ? without : LEAT_CHANGELOG_MATERIALIZE,
+                                  .in_pairs = back.in_pairs,
                                   .key_count = schema->key_count,
                                   .key_columns = schema->key_columns,
                                   .state_ttl_ms = rule->state_ttl_ms};
@@ -134,13 +160,16 @@ static void add_node(gateway *g, const gateway_sink *sink, gateway_feed *feed, c
                            .uid = leat_arena_format(g->arena, "%s/changelog-%s%s%s", rule->plan.uid, sink->plan.name,
                                                     feed->input.output_name ? "-" : "",
                                                     feed->input.output_name ? feed->input.output_name : ""),
-                           .label = covers ? "UPSERT: without -U" : "UPSERT: the last row of the sink's key",
+                           .label = !covers         ? "UPSERT: the last row of the sink's key"
+                                    : back.filtered ? "UPSERT: -U without +U is -D"
+                                                    : "UPSERT: without -U",
                            .port_count = 1,
                            .port_schemas = lists,
                            .input_count = 1,
                            .inputs = edge,
                            .output_count = 1,
                            .outputs = lists + 1,
+                           .parallel = parallel && covers,
                            .stateful = !covers,
                            .state_bound = covers ? NULL : "all rows that stand under the sink's keys"};
     feed->input.node = leat_planner_add_node(g->planner, &node);

@@ -1,12 +1,15 @@
 // Brings a changelog into the form that a reader wants.
 //
-// DROP_BEFORE leaves -U out: for readers that know rows by key. It keeps nothing.
+// DROP_BEFORE leaves -U out: for readers that know rows by key. It keeps nothing. DELETE_BEFORE makes -D of a -U whose +U did not come
+// through: no +U of the same key stands behind it.
 // NORMALIZE makes a full changelog out of one by key: the row kept under the key is taken back before its successor; a row
 // that repeats it changes nothing, unless state has a time to live; -D of an unknown key is ignored, and shows the row as it was kept.
 // MATERIALIZE is for a reader whose key is not that of the changes, so that rows of different origin meet under one key: the one that
 // came last shows; taking back another one changes nothing that shows; when the last one goes the one before it shows again.
 //
 // Causes derive from that of the row that came. Stored: table 0: rows (state/sorted.h).
+#include <string.h>
+
 #include "operators/row_frame.h"
 
 enum { TABLE_ROWS = 0 };
@@ -14,25 +17,55 @@ enum { TABLE_ROWS = 0 };
 typedef struct changelog {
     leat_operator base;
     const leat_changelog_spec *spec;
-    leat_row_frame frame; // not of DROP_BEFORE
+    leat_row_frame frame; // of those that keep something
 } changelog;
 
-static bool keeps(const changelog *self) { return self->spec->mode != LEAT_CHANGELOG_DROP_BEFORE; }
+static bool keeps(const changelog *self) { return self->spec->mode > LEAT_CHANGELOG_DELETE_BEFORE; }
 
 // ---- without state
+
+static bool same_key(const changelog *self, const leat_batch *batch, uint32_t a, uint32_t b)
+{
+    for (uint32_t k = 0; k < self->spec->key_count; k++) {
+        const leat_column *column = &batch->columns[self->spec->key_columns[k]];
+        leat_value x = leat_column_value(column, a), y = leat_column_value(column, b);
+        if (!leat_value_equal(column->type, &x, &y))
+            return false;
+    }
+    return true;
+}
+
+// Whether the row at place i of the selection has its +U behind it: in the very next row of the batch. A later +U of the same key, which
+// stands next where a filter has left out what was between, belongs to another change.
+static bool is_replaced(const changelog *self, const leat_batch *batch, uint32_t i)
+{
+    if (!self->spec->in_pairs || i + 1 >= batch->selected)
+        return false;
+    uint32_t row = leat_batch_row(batch, i), next = leat_batch_row(batch, i + 1);
+    return next == row + 1 && batch->row_kind[next] == LEAT_UPDATE_AFTER && same_key(self, batch, row, next);
+}
 
 static void drop_before(changelog *self, leat_batch *batch)
 {
     leat_operator_context *context = self->base.context;
+    bool deletes = self->spec->mode == LEAT_CHANGELOG_DELETE_BEFORE;
     leat_batch *out = leat_batch_derive(context->pool, batch);
     out->schema = context->outputs[0];
     if (batch->row_kind && batch->selected) {
         uint16_t *selection = leat_arena_alloc(&out->arena, batch->selected * sizeof *selection);
         uint32_t count = 0;
+        if (deletes) {
+            out->row_kind = leat_arena_alloc(&out->arena, batch->count);
+            memcpy(out->row_kind, batch->row_kind, batch->count);
+        }
         for (uint32_t i = 0; i < batch->selected; i++) {
             uint32_t row = leat_batch_row(batch, i);
-            if (batch->row_kind[row] != LEAT_UPDATE_BEFORE)
-                selection[count++] = (uint16_t)row;
+            if (batch->row_kind[row] == LEAT_UPDATE_BEFORE) {
+                if (!deletes || is_replaced(self, batch, i))
+                    continue;
+                out->row_kind[row] = LEAT_DELETE;
+            }
+            selection[count++] = (uint16_t)row;
         }
         out->selection = selection;
         out->selected = count;

@@ -59,9 +59,16 @@ static void lengthen(leat_emitter *emitter)
     emitter->room = room;
 }
 
-static void make_room(leat_emitter *emitter)
+// A -U is not the last row of a full batch: what it is replaced by stands behind it, for readers that look at both.
+static bool is_full(const leat_emitter *emitter, leat_row_kind kind)
 {
-    if (emitter->batch && emitter->batch->count >= emitter->capacity)
+    uint32_t count = emitter->batch->count;
+    return count >= emitter->capacity || (kind == LEAT_UPDATE_BEFORE && count > 0 && count + 1 == emitter->capacity);
+}
+
+static void make_room(leat_emitter *emitter, leat_row_kind kind)
+{
+    if (emitter->batch && is_full(emitter, kind))
         leat_emitter_flush(emitter);
     if (!emitter->batch) {
         emitter->room = smaller(emitter->room_first, emitter->capacity);
@@ -89,7 +96,7 @@ static void begin_row_kinds(leat_emitter *emitter)
 
 uint32_t leat_emitter_row(leat_emitter *emitter, int64_t event_ms, leat_row_kind kind, uint64_t cause)
 {
-    make_room(emitter);
+    make_room(emitter, kind);
     leat_batch *batch = emitter->batch;
     if (emitter->watermark != emitter->watermark_sent && !batch->watermark)
         begin_watermarks(emitter);

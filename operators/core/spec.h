@@ -102,7 +102,8 @@ typedef struct leat_window_stream_spec {
     double evictor_threshold;
     uint32_t row_column_count; // columns that rows are kept with, when there is an evictor
     const uint32_t *row_columns;
-    const struct leat_program *trigger_delta; // DOUBLE; input 0: the row, input 1: the row that fired last, or the first
+    const struct leat_program
+        *trigger_delta; // DOUBLE; input 0: the row, input 1: the row that fired last, or the first
     double trigger_threshold;
     uint32_t trigger_column_count; // columns that trigger_delta reads of either
     const uint32_t *trigger_columns;
@@ -220,8 +221,9 @@ typedef struct leat_window_rank_spec {
 // changelog: brings a changelog into another form, by key.
 typedef enum leat_changelog_mode {
     LEAT_CHANGELOG_DROP_BEFORE = 0, // -U is left out; no state
-    LEAT_CHANGELOG_NORMALIZE,       // +I, +U, -D by key to +I, -U, +U, -D
-    LEAT_CHANGELOG_MATERIALIZE,     // several rows may stand under a key: the last one shows
+    LEAT_CHANGELOG_DELETE_BEFORE, // the same where a filter may have kept back the +U: -U is -D unless its +U follows; no state
+    LEAT_CHANGELOG_NORMALIZE,   // +I, +U, -D by key to +I, -U, +U, -D
+    LEAT_CHANGELOG_MATERIALIZE, // several rows may stand under a key: the last one shows
 } leat_changelog_mode;
 
 typedef struct leat_changelog_spec {
@@ -229,6 +231,7 @@ typedef struct leat_changelog_spec {
     uint32_t key_count;
     const uint32_t *key_columns;
     bool emit_before; // NORMALIZE
+    bool in_pairs;    // DELETE_BEFORE: a +U stands in the batch of its -U
     int64_t state_ttl_ms;
 } leat_changelog_spec;
 
