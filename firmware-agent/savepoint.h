@@ -1,9 +1,10 @@
 // A savepoint: a portable copy of everything that a stopped run knew, made by command and never removed by leat.
 //
-// A directory of four files. All integers are little-endian, nothing depends on workers, word size, byte order or the state directory.
+// A directory of four files. All integers of the format are little-endian; what operators put into keys and values is in the byte order of the machine,
+// which the manifest names, and a machine of the other one refuses it. Nothing depends on workers, word size or the state directory.
 //
 //   MANIFEST   text, a line each; values are bare words, decimal numbers, or quoted ("\"" and "\\" escaped, other control bytes as \xNN):
-//                leat savepoint version=1
+//                leat savepoint byte_order=<little|big: of the machine; what operators keep is in it> version=1
 //                agent version="0.1.0" gateway="gateway-7" time_zone="UTC" plan=<16 hex: the plan's fingerprint>
 //                cut clock_ms=<processing time> journal=<position, not below it are the next journal's> [incarnation=<16 hex>]
 //                part name="state" bytes=.. blocks=.. crc32c=<8 hex>                      for each of the three files below

@@ -31,6 +31,16 @@ bool leat_savepoint_is_kept(const leat_plan_node *node)
     return node->kind == LEAT_NODE_SINK || (node->kind == LEAT_NODE_OPERATOR && node->stateful);
 }
 
+// ---- this machine
+
+const char *leat_savepoint_byte_order(void)
+{
+    const uint16_t one = 1;
+    uint8_t first;
+    memcpy(&first, &one, 1);
+    return first ? "little" : "big";
+}
+
 // ---- sums
 
 static void put_u32(uint8_t bytes[4], uint32_t value)
@@ -186,6 +196,11 @@ static bool read_digits(leat_slice line, const char *name, int base, uint64_t *o
     // Two's complement as it was written: a clock before 1970 has a sign.
     *out_value = text[0] == '-' ? (uint64_t)strtoll(text, &end, base) : strtoull(text, &end, base);
     return *end == 0;
+}
+
+bool leat_savepoint_read_word(leat_slice line, const char *name, leat_slice *out_word)
+{
+    return find_field(line, name, out_word);
 }
 
 bool leat_savepoint_read_number(leat_slice line, const char *name, uint64_t *out_value)

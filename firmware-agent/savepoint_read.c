@@ -192,6 +192,14 @@ static leat_code check_version(const leat_savepoint *savepoint, leat_slice text,
         return leat_error_at(out_error, LEAT_E_UNSUPPORTED, savepoint->manifest.path,
                              "was written by a newer release (savepoint version %llu, this one reads up to %d)",
                              (unsigned long long)version, LEAT_SAVEPOINT_VERSION);
+    leat_slice order;
+    const char *own = leat_savepoint_byte_order();
+    if (leat_savepoint_read_word(first, "byte_order", &order) && !leat_slice_is(order, own))
+        return leat_error_at(
+            out_error, LEAT_E_UNSUPPORTED, savepoint->manifest.path,
+            "was made on a machine of %.*s-endian byte order, this one is %s-endian: its state cannot be "
+            "read here",
+            (int)order.size, order.data, own);
     return LEAT_OK;
 }
 

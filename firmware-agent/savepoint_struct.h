@@ -31,5 +31,7 @@ void leat_savepoint_write_bytes(leat_writer *out, const char *name, leat_slice v
 // False: there is no such field, or it is no such value. Texts and bytes lie in the arena.
 bool leat_savepoint_read_text(leat_slice line, const char *name, leat_arena *arena, const char **out_value);
 bool leat_savepoint_read_bytes(leat_slice line, const char *name, leat_arena *arena, leat_slice *out_value);
+const char *leat_savepoint_byte_order(void); // of this machine: "little", "big"
+bool leat_savepoint_read_word(leat_slice line, const char *name, leat_slice *out_word); // bare; false: it is not there
 bool leat_savepoint_read_number(leat_slice line, const char *name, uint64_t *out_value);
 bool leat_savepoint_read_hex(leat_slice line, const char *name, uint64_t *out_value);

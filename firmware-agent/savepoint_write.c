@@ -196,7 +196,8 @@ static void write_ends(const leat_savepoint_writer *writer, leat_writer *out)
 static void write_text(const leat_savepoint_writer *writer, const leat_savepoint_cut *cut, leat_writer *out)
 {
     const leat_plan *plan = writer->plan;
-    leat_write_format(out, "leat savepoint version=%d\nagent", LEAT_SAVEPOINT_VERSION);
+    leat_write_format(out, "leat savepoint byte_order=%s version=%d\nagent", leat_savepoint_byte_order(),
+                      LEAT_SAVEPOINT_VERSION);
     leat_savepoint_write_text(out, "version", LEAT_VERSION);
     leat_savepoint_write_text(out, "gateway", plan->agent->name);
     leat_savepoint_write_text(out, "time_zone", plan->agent->time_zone ? plan->agent->time_zone : "UTC");

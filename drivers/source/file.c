@@ -1,10 +1,13 @@
 // A text file in blocks of whole lines, up to its end or followed as it grows.
 //
-// Position, 26 bytes: version 1 (u8) | inode (u64) | offset (u64) | base (u64) | in_line (u8), integers little-endian.
+// Position, 36 bytes: version 2 (u8) | inode (u64) | offset (u64) | base (u64) | in_line (u8) | head size (u16) | head hash (u64), integers
+// little-endian. Version 1 has no head.
 //   offset   the first byte that was not given out yet
 //   base     bytes of the files before this one (rotated, truncated): a block's raw->position is base + offset, so that no two
 //            lines of a source ever have the same one
 //   in_line  the rest of a line that was too long is still to be skipped
+//   head     of the bytes before the offset the first ones, at most 4096: they tell the file where its inode is another one (a savepoint on
+//            another board, a copy put back)
 //
 // A block is cut behind a line end and may be up to 64 KiB long; a line that is longer comes alone. One beyond
 // LEAT_PAYLOAD_BYTES_MAX is given out as its first LEAT_PAYLOAD_BYTES_MAX + 1 bytes, which every format rejects as TOO_LARGE. With
@@ -13,8 +16,9 @@
 // After a seek into the middle the file's first line is given once more with LEAT_RAW_AGAIN, for formats that read a header.
 //
 // Following: a file that got shorter is read from its beginning. When the path leads to another inode the old file is read to its
-// end (for a second longer than the last growth), then the one that followed it: path.(n-1) where the old one is now path.n, else path. A
-// position whose inode is nowhere to be found counts a gap, and the file at the path is read from its beginning.
+// end (for a second longer than the last growth), then the one that followed it: path.(n-1) where the old one is now path.n, else path. When
+// a position's inode is nowhere to be found, or is another file's, the file with its head is the one, if it is long enough; else a gap is counted and
+// the file at the path is read from its beginning.
 //
 // Standard input ("-") cannot be read again: after a restart the bytes before the position are read over, which is exact when
 // the same input is given once more. It blocks, and is for bounded runs only.
@@ -23,11 +27,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "operators/base/hash.h"
+
 enum {
     BLOCK_SIZE = 65536,
     BUFFER_SIZE = LEAT_PAYLOAD_BYTES_MAX + 1,
-    POSITION_SIZE = 26,
-    POSITION_VERSION = 1,
+    POSITION_SIZE = 36,
+    POSITION_VERSION = 2, // 1: without the head
+    HEAD_SIZE = 4096,
     POLL_MS = 200,
     ROTATION_REST_MS = 1000, // a writer may still hold the old file for a moment
     ROTATIONS_SEARCHED = 99,
@@ -44,6 +51,8 @@ typedef struct file_source {
     uint64_t inode; // 0: no file was opened yet
     uint64_t offset, base;
     bool in_line;
+    uint32_t head_size; // of the file that is read: how many bytes of it are hashed; 0: not known
+    uint64_t head_hash;
     bool from_start;          // no stored position: `start` decides
     bool again;               // the header line is due once more
     int64_t resting_since_ms; // boot time since when another file lies at the path, 0: it does not
@@ -103,14 +112,38 @@ static void put_u64(uint8_t *bytes, uint64_t value)
         bytes[i] = (uint8_t)(value >> (8 * i));
 }
 
+// Of the first `size` bytes; false when they cannot be read.
+static bool hash_head(leat_file *file, const leat_env *env, uint32_t size, uint64_t *out_hash)
+{
+    char head[HEAD_SIZE];
+    size_t got = 0;
+    if (env->ops->pread(file, head, size, 0, &got, NULL) != LEAT_OK || got != size)
+        return false;
+    *out_hash = leat_hash(head, size);
+    return true;
+}
+
+// Once the offset is beyond the head it stays as it is.
+static void know_head(file_source *self)
+{
+    uint32_t size = self->offset < HEAD_SIZE ? (uint32_t)self->offset : HEAD_SIZE;
+    if (!self->file || self->is_stdin || size == self->head_size)
+        return;
+    self->head_size = hash_head(self->file, self->env, size, &self->head_hash) ? size : 0;
+}
+
 static leat_slice file_position(leat_source *source)
 {
     file_source *self = (file_source *)source;
+    know_head(self);
     self->token[0] = POSITION_VERSION;
     put_u64(self->token + 1, self->inode);
     put_u64(self->token + 9, self->offset);
     put_u64(self->token + 17, self->base);
     self->token[25] = self->in_line;
+    self->token[26] = (uint8_t)self->head_size;
+    self->token[27] = (uint8_t)(self->head_size >> 8);
+    put_u64(self->token + 28, self->head_hash);
     return leat_slice_of((const char *)self->token, POSITION_SIZE);
 }
 
@@ -121,7 +154,8 @@ static leat_code file_seek(leat_source *source, leat_slice position, leat_error 
     detach(self);
     self->filled = self->given = 0;
     self->stdin_ended = self->stdin_read_over = false;
-    self->inode = self->offset = self->base = 0;
+    self->inode = self->offset = self->base = self->head_hash = 0;
+    self->head_size = 0;
     self->in_line = self->again = false;
     self->from_start = position.size == 0;
     if (self->from_start)
@@ -130,13 +164,19 @@ static leat_code file_seek(leat_source *source, leat_slice position, leat_error 
     uint8_t version = leat_read_u8(&reader);
     uint64_t inode = leat_read_u64(&reader), offset = leat_read_u64(&reader), base = leat_read_u64(&reader);
     uint8_t in_line = leat_read_u8(&reader);
-    if (reader.failed || leat_reader_left(&reader) || version != POSITION_VERSION || in_line > 1)
+    uint32_t head_size = version > 1 ? leat_read_u8(&reader) : 0;
+    head_size |= version > 1 ? (uint32_t)leat_read_u8(&reader) << 8 : 0;
+    uint64_t head_hash = version > 1 ? leat_read_u64(&reader) : 0;
+    if (reader.failed || leat_reader_left(&reader) || version < 1 || version > POSITION_VERSION || in_line > 1 ||
+        head_size > HEAD_SIZE)
         return leat_error_at(out_error, LEAT_E_CORRUPT, self->settings->path,
                              "expected a position of a file, found %zu bytes of something else", position.size);
     self->inode = inode;
     self->offset = offset;
     self->base = base;
     self->in_line = in_line;
+    self->head_size = head_size;
+    self->head_hash = head_hash;
     self->again = offset > 0;
     return LEAT_OK;
 }
@@ -150,6 +190,33 @@ static bool rotated_path(const file_source *self, unsigned number, char out_path
     return size > 0 && size < PATH_SIZE;
 }
 
+static bool has_head(const file_source *self, const char *path)
+{
+    leat_file *file;
+    uint64_t hash;
+    if (self->env->ops->open(self->env, path, LEAT_OPEN_READ, &file, NULL) != LEAT_OK)
+        return false;
+    bool same = hash_head(file, self->env, self->head_size, &hash) && hash == self->head_hash;
+    self->env->ops->close(self->env, file);
+    return same;
+}
+
+// The file that begins as the position's did and is not shorter than its offset, when its inode is another one; -1: none.
+static int find_head(const file_source *self, uint64_t *out_inode)
+{
+    char path[PATH_SIZE];
+    leat_file_stat stat;
+    for (unsigned number = 0; self->head_size && number <= ROTATIONS_SEARCHED && rotated_path(self, number, path);
+         number++) {
+        if (self->env->ops->path_stat(self->env, path, &stat, NULL) != LEAT_OK || stat.is_directory ||
+            stat.size < self->offset || !has_head(self, path))
+            continue;
+        *out_inode = stat.inode;
+        return (int)number;
+    }
+    return -1;
+}
+
 // The number under which the inode is found: 0 the path itself; -1: nowhere.
 static int find_inode(const file_source *self, uint64_t inode)
 {
@@ -161,10 +228,29 @@ static int find_inode(const file_source *self, uint64_t inode)
     return -1;
 }
 
+// The number of the file that the position is of; -1: nowhere. Where another one has got its inode the position has none afterwards.
+static int find_file(file_source *self)
+{
+    char path[PATH_SIZE];
+    leat_file_stat stat;
+    int number = find_inode(self, self->inode);
+    bool there = number >= 0 && rotated_path(self, (unsigned)number, path) &&
+                 self->env->ops->path_stat(self->env, path, &stat, NULL) == LEAT_OK;
+    bool shorter = there && stat.size < self->offset;
+    if (there && !shorter && (!self->head_size || has_head(self, path)))
+        return number;
+    int copy = find_head(self, &self->inode);
+    if (copy >= 0 || shorter) // the same one, written anew
+        return copy >= 0 ? copy : number;
+    self->inode = 0;
+    return -1;
+}
+
 static void begin_file(file_source *self, uint64_t inode)
 {
     self->base += self->offset;
-    self->offset = 0;
+    self->offset = self->head_hash = 0;
+    self->head_size = 0;
     self->in_line = self->again = false;
     self->inode = inode;
 }
@@ -210,7 +296,7 @@ static leat_code attach(file_source *self, leat_error *out_error)
         self->from_start = false;
         return self->env->ops->open(self->env, "/dev/stdin", LEAT_OPEN_READ, &self->file, out_error);
     }
-    int number = self->from_start || !self->inode ? 0 : find_inode(self, self->inode);
+    int number = self->from_start || !self->inode ? 0 : find_file(self);
     if (number < 0 && self->source.setup->drops && self->offset)
         leat_drops_add(self->source.setup->drops, LEAT_DROP_GAP, 1);
     return attach_number(self, number < 0 ? 0 : (unsigned)number, out_error);

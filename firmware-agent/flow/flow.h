@@ -29,7 +29,7 @@ typedef struct leat_flow_result {
     const char *rule;   // name of the rule or source
     const char *output; // NULL: main
     leat_row_kind kind;
-    uint64_t id;       // hash(gateway, rule uid, output, cause, ordinal, values)
+    uint64_t id;       // hash(gateway, rule uid, output, life (below), cause, ordinal)
     uint64_t sequence; // of the sink, from 1, without gaps; goes on after a restart
     int64_t event_ms;
     leat_slice topic;   // rendered
@@ -73,7 +73,7 @@ struct leat_flow_ports {
 };
 
 // Lives that begin from a savepoint. A savepoint may be loaded twice, and what is taken in afterwards lies at the same positions of two journals: each
-// life's arrivals have a number of their own in their identity. All 0: none was ever loaded.
+// life's arrivals have a number of their own in their identity, and so have the results of rules that read such a source. All 0: none was ever loaded.
 typedef struct leat_flow_lineage {
     uint64_t incarnation; // of this life, random
     uint64_t previous;    // of the life that wrote the savepoint

@@ -40,14 +40,33 @@ struct leat_sink_state {
 
 // ---- life
 
-static uint64_t uid_hash(const leat_flow *flow, const leat_plan_sink_input *input)
+// Whether what cannot be read again has a part in the node's rows.
+static bool is_journalled(const leat_plan *plan, uint32_t node, bool *seen)
+{
+    const leat_plan_node *at = &plan->nodes[node];
+    if (seen[node])
+        return false;
+    seen[node] = true;
+    if (at->kind == LEAT_NODE_SOURCE)
+        return plan->sources[at->index].driver && !plan->sources[at->index].driver->replayable;
+    for (uint32_t i = 0; i < at->input_count; i++)
+        if (is_journalled(plan, at->inputs[i].node, seen))
+            return true;
+    return false;
+}
+
+static uint64_t uid_hash(leat_flow *flow, const leat_plan_sink_input *input)
 {
     const leat_plan *plan = flow->setup.plan;
     const char *uid = input->rule < plan->rule_count ? plan->rules[input->rule].uid : "";
     const char *output = input->output_name ? input->output_name : "";
     uint64_t hash = leat_hash(plan->agent->name, strlen(plan->agent->name));
     hash = leat_hash_seeded(uid, strlen(uid), hash);
-    return leat_hash_seeded(output, strlen(output), hash);
+    hash = leat_hash_seeded(output, strlen(output), hash);
+    // Each life from a savepoint takes in messages of its own: a window over them has the same cause and another result.
+    uint64_t incarnation = flow->setup.lineage.incarnation;
+    bool own = incarnation && is_journalled(plan, input->node, leat_arena_array(&flow->arena, bool, plan->node_count));
+    return own ? leat_hash_combine(hash, incarnation) : hash;
 }
 
 static const char *name_of_stream(const leat_flow *flow, const leat_plan_sink_input *input)
@@ -169,37 +188,9 @@ void leat_sink_restore(leat_flow_node *node, leat_slice value)
 
 // ---- rows
 
-static uint64_t column_hash(const leat_column *column, uint32_t row)
+static uint64_t result_id(const sink_input *input, uint64_t cause, uint64_t ordinal)
 {
-    if (leat_column_is_null(column, row))
-        return 1;
-    switch (leat_type_physical(column->type)) {
-    case LEAT_PHYSICAL_I64:
-    case LEAT_PHYSICAL_F64: // its bits
-        return leat_hash_mix((uint64_t)column->i64[row]);
-    case LEAT_PHYSICAL_TEXT:
-        return leat_hash(column->text[row].data, column->text[row].size);
-    default:
-        break;
-    }
-    leat_value value = leat_column_value(column, row);
-    return leat_value_hash(column->type, &value);
-}
-
-static uint64_t values_hash(const leat_batch *batch, uint32_t row)
-{
-    uint64_t hash = leat_batch_kind(batch, row);
-    for (uint32_t i = 0; i < batch->schema->count; i++)
-        hash = leat_hash_combine(hash, column_hash(&batch->columns[i], row));
-    return hash;
-}
-
-// What a row says is part of its id: two lives from one savepoint may make different results of one cause (a window over what each took in).
-static uint64_t result_id(const sink_input *input, const leat_batch *batch, uint32_t row, uint64_t cause,
-                          uint64_t ordinal)
-{
-    uint64_t id = leat_hash_combine(leat_hash_combine(input->uid_hash, cause), ordinal);
-    return leat_hash_combine(id, values_hash(batch, row));
+    return leat_hash_combine(leat_hash_combine(input->uid_hash, cause), ordinal);
 }
 
 static void encode(leat_sink_state *state, const sink_input *input, const leat_batch *batch, uint32_t row, uint64_t id)
@@ -230,7 +221,7 @@ static bool hand_over(leat_sink_state *state, uint32_t index, const leat_batch *
     sink_input *input = &state->inputs[index];
     uint64_t cause = batch->cause ? batch->cause[row] : 0;
     uint64_t ordinal = cause == input->last_cause ? input->ordinal + 1 : 0;
-    uint64_t id = result_id(input, batch, row, cause, ordinal);
+    uint64_t id = result_id(input, cause, ordinal);
     encode(state, input, batch, row, id);
     if (state->topic.failed || state->payload.failed) {
         const leat_plan_sink_input *from = &state->plan->inputs[index];

@@ -4,7 +4,7 @@
 // A source row's cause is hash(source name, position, index within the position). An operator that makes rows of its own
 // derives theirs: window results from (key, window start, end, count of the firing), timers from (key, name, time), matches from the ids
 // of their rows, changelog rows from (key, change count). An operator that turns one row into several mixes in the ordinal.
-// At a sink: id = hash(gateway, rule uid, output, cause, ordinal, values), printed as 16 hex digits.
+// At a sink: id = hash(gateway, rule uid, output, cause, ordinal), printed as 16 hex digits.
 #pragma once
 
 #include "operators/base/bytes.h"

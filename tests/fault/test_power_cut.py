@@ -19,7 +19,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from support import LEAT, Folder, leat, read_lines, start, write_lines  # noqa: E402
 
-CUTS = int(os.environ.get("LEAT_CUTS", "120"))  # for each number of workers
+CUTS = int(os.environ.get("LEAT_CUTS", "60"))  # for each number of workers
 ROWS = 50000
 SECTOR = 512
 SHIM = pathlib.Path(os.environ["LEAT_BUILD"]) / "tests/fault/record_writes.so"

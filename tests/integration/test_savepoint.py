@@ -5,6 +5,7 @@ be written."""
 import json
 import pathlib
 import shutil
+import sys
 import time
 import unittest
 
@@ -103,6 +104,25 @@ class Savepoint(unittest.TestCase):
             self.assertEqual(len(list((folder / "saved").iterdir())), 3, "no temporary left")
             self.same(folder, calm)
 
+    def test_a_file_that_was_copied_is_read_on(self):
+        with Folder() as folder:
+            whole = rows(0, 400) + [CLOSING]
+            calm = self.calm(folder, whole)
+            self.append(folder, whole[:250])
+            agent = Agent(self.gateway(folder, state="one"), folder / "log")
+            self.read_all(agent, 250)
+            saved = agent.stop_with_savepoint(folder / "saved")
+            shutil.rmtree(folder / "one")
+            inode = (folder / "in.jsonl").stat().st_ino
+            shutil.copy(folder / "in.jsonl", folder / "copy")  # as on another board
+            (folder / "copy").rename(folder / "in.jsonl")
+            self.assertNotEqual((folder / "in.jsonl").stat().st_ino, inode)
+            agent = Agent(self.gateway(folder, state="two"), folder / "log", options=("--from", saved))
+            self.append(folder, whole[250:])
+            self.read_all(agent, len(whole) - 250)
+            self.assertEqual(agent.stop(), 0)
+            self.same(folder, calm)
+
     def test_plain_stop_sends_no_last_watermark_and_goes_on(self):
         with Folder() as folder:
             whole = rows(0, 200) + [CLOSING]
@@ -178,6 +198,56 @@ sinks:
             got = whole_lines(folder / "out" / "all.jsonl")
             self.assertEqual(sorted(row["n"] for row in got), list(range(count)), "none lost, none twice")
             self.assertEqual(len({row["_id"] for row in got}), count)
+            publisher.close()
+
+    def test_two_lives_from_one_savepoint(self):
+        text = """
+agent: {{ name: plant, state: {state}, checkpoint: {{ interval: 50ms }} }}
+sources:
+  s: {{ driver: mqtt, url: "mqtt://127.0.0.1:%d", topic: in, qos: 1, reconnect_min: 100ms, reconnect_max: 200ms, format: json, fields: {{ n: int }} }}
+  f: {{ driver: file, path: f.jsonl, follow: true, format: json, fields: {{ n: int }} }}
+rules:
+  all: {{ sql: "SELECT n FROM s", to: out }}
+  sums: {{ sql: "SELECT SUM(n) AS total FROM s", unbounded: true, to: out }}
+  files: {{ sql: "SELECT n AS line FROM f", to: out }}
+sinks:
+  out: {{ driver: file, path: {out}/all.jsonl, changelog: retract, envelope: true }}
+"""
+        with Folder() as folder:
+            broker = Broker(folder, durable=False)
+            publisher = Publisher(broker.port)
+            text = text % broker.port
+
+            def live(name, numbers, lines, options=()):
+                with open(folder / "f.jsonl", "a") as file:
+                    file.writelines(json.dumps({"n": n}) + "\n" for n in lines)
+                agent = Agent(self.gateway(folder, text=text, state=name, out=f"out-{name}"), folder / "log", options=options)
+                agent.until_connected()
+                for n in numbers:
+                    publisher.send("in", {"n": n})
+                results = folder / f"out-{name}" / "all.jsonl"
+                wanted = lambda: [row for row in whole_lines(results) if "n" in row or "line" in row]
+                agent.until(lambda: len(wanted()) >= len(numbers) + len(lines), "results")
+                return agent, results
+
+            agent, _ = live("one", [1, 2], [10, 20])
+            saved = agent.stop_with_savepoint(folder / "saved")
+            found = {}
+            for name, numbers, lines in (("two", [3, 5], [30, 40]), ("three", [3, 6], [])):
+                with open(folder / "f.jsonl") as file:
+                    lines_left = len(file.readlines()) - 2 if not lines else 0
+                agent, results = live(name, numbers, lines, options=("--from", saved))
+                agent.until(lambda: sum("line" in row for row in whole_lines(results)) >= max(len(lines), lines_left), "lines read again")
+                agent.until(lambda: any(row.get("total") == 3 + sum(numbers) for row in whole_lines(results)), "sums")
+                self.assertEqual(agent.stop(), 0)
+                found[name] = whole_lines(results)
+            by = lambda name, key: {row["_id"]: row[key] for row in found[name] if key in row}
+            self.assertEqual(sorted(by("two", "n").values()), [3, 5])
+            self.assertEqual(sorted(by("three", "n").values()), [3, 6])
+            self.assertFalse(by("two", "n").keys() & by("three", "n").keys(), "other messages, though one says the same")
+            self.assertEqual(by("two", "line"), by("three", "line"), "the same lines, the same ids")
+            for one, total in by("two", "total").items():
+                self.assertEqual(by("three", "total").get(one, total), total, "one id, one result")
             publisher.close()
 
     # ---- what does not fit
@@ -273,6 +343,18 @@ sinks:
             done = leat("run", self.gateway(folder, state="two"), "--from", saved)
             self.assertEqual(done.returncode, 65)
             self.assertIn("written by a newer release (savepoint version 2, this one reads up to 1)", done.stderr)
+
+    def test_one_of_a_foreign_machine_is_refused_as_such(self):
+        with Folder() as folder:
+            saved = self.saved(folder)
+            text = (saved / "MANIFEST").read_text()
+            own = sys.byteorder
+            self.assertIn(f"leat savepoint byte_order={own} version=1\n", text)
+            other = {"little": "big", "big": "little"}[own]
+            (saved / "MANIFEST").write_text(text.replace(f"byte_order={own}", f"byte_order={other}", 1))
+            done = leat("run", self.gateway(folder, state="two"), "--from", saved)
+            self.assertEqual(done.returncode, 65)
+            self.assertIn(f"was made on a machine of {other}-endian byte order, this one is {own}-endian", done.stderr)
 
     def test_a_start_that_was_cut_off_is_made_again(self):
         with Folder() as folder:
