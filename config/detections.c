@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "config/gateway.h"
-#include "config/yaml/document.h"
 #include "config/sql/parameter.h"
+#include "config/yaml/document.h"
 #include "operators/base/calendar.h"
 #include "operators/base/suggest.h"
 

@@ -46,6 +46,7 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     const leat_filter_spec *spec = context->spec;
     leat_eval *eval = &((filter *)base)->eval;
     leat_eval_begin(eval, batch, context->now_ms);
+    eval->watermark_ms = context->watermark_ms;
     uint16_t *selection = leat_arena_alloc(&eval->scratch, batch->selected * sizeof *selection);
     uint32_t count = leat_program_select(spec->predicate, eval, batch, selection);
     if (eval->bad_count)

@@ -203,6 +203,7 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     group_aggregate *self = (group_aggregate *)base;
     leat_operator_context *context = base->context;
     leat_eval_begin(&self->eval, batch, context->now_ms);
+    self->eval.watermark_ms = context->watermark_ms;
     uint32_t *slots = leat_arena_alloc(&self->eval.scratch, batch->selected * sizeof *slots);
     self->idle = leat_arena_alloc(&self->eval.scratch, batch->selected * sizeof *slots);
     self->idle_count = 0;

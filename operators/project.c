@@ -44,6 +44,7 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     leat_eval *eval = &((project *)base)->eval;
     leat_batch *out = leat_batch_derive_with(context->pool, batch, computed_bytes(spec, batch));
     leat_eval_begin(eval, batch, context->now_ms);
+    eval->watermark_ms = context->watermark_ms;
     out->schema = context->outputs[0];
     out->columns = leat_arena_array(&out->arena, leat_column, spec->count);
     for (uint32_t i = 0; i < spec->count; i++)

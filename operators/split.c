@@ -95,6 +95,7 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     (void)input;
     (void)out_error;
     leat_eval_begin(&self->eval, batch, base->context->now_ms);
+    self->eval.watermark_ms = base->context->watermark_ms;
     leat_arena *scratch = &self->eval.scratch;
     uint16_t **rows = leat_arena_alloc(scratch, sizeof *rows * (spec->count + 1));
     uint32_t *counts = leat_arena_alloc(scratch, sizeof *counts * (spec->count + 1));

@@ -75,6 +75,7 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     leat_operator_context *context = base->context;
     leat_column collections;
     leat_eval_begin(&self->eval, batch, context->now_ms);
+    self->eval.watermark_ms = context->watermark_ms;
     if (batch->selected)
         leat_program_run(spec_of(self)->collection, &self->eval, batch, &self->eval.scratch, &collections);
     for (uint32_t i = 0; i < batch->selected; i++) {

@@ -195,6 +195,7 @@ static leat_code add_rows(leat_window_store *store, leat_batch *batch, leat_erro
     leat_window_frame *frame = store->frame;
     leat_code code = LEAT_OK;
     leat_eval_begin(&store->eval, batch, frame->context->now_ms);
+    store->eval.watermark_ms = frame->context->watermark_ms;
     const leat_accumulators_input *input = leat_accumulators_prepare(frame->set, &store->eval, batch);
     for (uint32_t i = 0; i < batch->count && code == LEAT_OK; i++)
         if (!store->eval.bad_count || !store->eval.bad[i])

@@ -72,6 +72,7 @@ static void find_times(leat_window_frame *frame)
 leat_code leat_window_frame_begin(leat_window_frame *frame, leat_batch *batch, leat_error *out_error)
 {
     leat_eval_begin(&frame->eval, batch, frame->context->now_ms);
+    frame->eval.watermark_ms = frame->context->watermark_ms;
     leat_arena *scratch = &frame->eval.scratch;
     uint32_t count = batch->selected;
     frame->batch = batch;

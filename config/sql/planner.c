@@ -58,6 +58,14 @@ const leat_planner_stream *leat_planner_find_stream(const leat_planner *planner,
     return NULL;
 }
 
+leat_sql_diagnostics *plan_ignored(plan_rule *rule)
+{
+    if (!rule->ignored)
+        rule->ignored = leat_arena_new(rule->arena, leat_sql_diagnostics);
+    rule->ignored->count = 0;
+    return rule->ignored;
+}
+
 // ---- one rule's script
 
 static void rule_init(plan_rule *rule, leat_planner *planner, const leat_rule_request *request,

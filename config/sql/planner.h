@@ -135,7 +135,7 @@ typedef struct leat_rule_result {
     uint32_t output_count; // named outputs of the outermost process function; late is not among them
     const leat_rule_output *outputs;
     bool has_ttl_states; // of a process function
-    bool reads_failed; // failed because a stream that it reads has failed: there may be no diagnostic
+    bool reads_failed;   // failed because a stream that it reads has failed: there may be no diagnostic
 } leat_rule_result;
 
 LEAT_MUST_CHECK leat_code leat_planner_rule(leat_planner *planner, const leat_rule_request *request,

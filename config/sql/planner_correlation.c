@@ -45,7 +45,7 @@ bool plan_subquery_is_plain(const leat_sql_query *query)
 
 static leat_expr *try_bind(const plan_subquery *it, const leat_sql_scope *scope, const leat_sql_expr *expr)
 {
-    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *ignored = plan_ignored(it->rule);
     leat_sql_binder binder;
     plan_binder_init(it->rule, scope, "WHERE", &binder);
     binder.diagnostics = ignored;
@@ -246,7 +246,7 @@ static leat_expr *without_rows(plan_subquery *it, const leat_sql_aggregates *set
 
 static leat_expr *value_of_empty(plan_subquery *it, const leat_sql_expr *item)
 {
-    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *ignored = plan_ignored(it->rule);
     leat_sql_binder binder;
     bool constant = true;
     plan_binder_init(it->rule, &it->source.scope, "SELECT", &binder);

@@ -52,6 +52,39 @@ static bool rename_columns(plan_rule *rule, const leat_sql_names *columns, relat
     return true;
 }
 
+// The names as a SELECT gives them: those that it gives twice mean nothing, though its columns are told apart.
+static const leat_schema *given_by(plan_rule *rule, const leat_sql_query *query, const leat_schema *schema)
+{
+    const leat_sql_select *select = query->kind == LEAT_SQL_QUERY_SELECT ? query->select : NULL;
+    leat_field *fields;
+    if (!select || select->item_count != schema->count)
+        return schema;
+    for (uint32_t i = 0; i < select->item_count; i++)
+        if (select->items[i].expr->kind == LEAT_SQL_EXPR_STAR)
+            return schema;
+    leat_schema *given = plan_schema_new(rule, schema->count, &fields);
+    for (uint32_t i = 0; i < schema->count; i++)
+        fields[i] = (leat_field){plan_item_name(rule, &select->items[i], i), schema->fields[i].type};
+    return given;
+}
+
+// A name of its own needs one for each column.
+static bool names_differ(plan_rule *rule, const plan_name *name)
+{
+    const leat_schema *given = given_by(rule, name->query, name->relation.schema);
+    for (uint32_t c = 1; c < given->count; c++)
+        for (uint32_t b = 0; b < c; b++) {
+            leat_slice column = given->fields[c].name;
+            if (!leat_slice_equal(column, given->fields[b].name))
+                continue;
+            plan_error(rule, name->query->select->items[c].expr->span,
+                       "'%.*s' has column '%.*s' twice; give them names, as in %.*s (a, b)", (int)name->name.size,
+                       name->name.data, (int)column.size, column.data, (int)name->name.size, name->name.data);
+            return false;
+        }
+    return true;
+}
+
 // Views and CTEs are planned when they are first read, once.
 static bool plan_named(plan_rule *rule, plan_name *name, const leat_sql_path *path, relation *out)
 {
@@ -62,6 +95,7 @@ static bool plan_named(plan_rule *rule, plan_name *name, const leat_sql_path *pa
     if (name->state == PLAN_UNREAD) {
         name->state = PLAN_READING;
         bool planned = plan_query(rule, name->before, name->query, &name->relation) &&
+                       ((name->columns && name->columns->count) || names_differ(rule, name)) &&
                        rename_columns(rule, name->columns, &name->relation);
         name->state = planned ? PLAN_READ : PLAN_FAILED;
     }
@@ -179,22 +213,10 @@ static leat_slice table_alias(const leat_sql_table_ref *table)
     return (leat_slice){0};
 }
 
-// The names as a SELECT in FROM gives them: those that it gives twice mean nothing, though its columns are told apart.
 static const leat_schema *given_names(plan_rule *rule, const leat_sql_table_ref *table, const leat_schema *schema)
 {
-    const leat_sql_select *select = table->kind == LEAT_SQL_TABLE_QUERY && table->query->kind == LEAT_SQL_QUERY_SELECT
-                                        ? table->query->select
-                                        : NULL;
-    leat_field *fields;
-    if (!select || table->columns.count || select->item_count != schema->count)
-        return schema;
-    for (uint32_t i = 0; i < select->item_count; i++)
-        if (select->items[i].expr->kind == LEAT_SQL_EXPR_STAR)
-            return schema;
-    leat_schema *given = plan_schema_new(rule, schema->count, &fields);
-    for (uint32_t i = 0; i < schema->count; i++)
-        fields[i] = (leat_field){plan_item_name(rule, &select->items[i], i), schema->fields[i].type};
-    return given;
+    bool query = table->kind == LEAT_SQL_TABLE_QUERY && !table->columns.count;
+    return query ? given_by(rule, table->query, schema) : schema;
 }
 
 static bool plan_one(plan_rule *rule, plan_name *names, const leat_sql_table_ref *table, bool joined, plan_source *out)

@@ -88,7 +88,7 @@ static const plan_hints *hints_below(join_source *it, unsigned side)
 // A hint that speaks of other tables too is of no use here; its errors are told where it stands.
 static leat_expr *bind_hint(join_source *it, const leat_sql_scope *scope, const leat_sql_expr *condition)
 {
-    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *ignored = plan_ignored(it->rule);
     leat_sql_binder binder;
     plan_binder_init(it->rule, scope, "WHERE", &binder);
     binder.diagnostics = ignored;

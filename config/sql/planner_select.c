@@ -107,7 +107,7 @@ static void star_of_table(select_plan *it, const leat_sql_scope_table *table, le
 // r.*, the fields of a ROW.
 static bool star_of_row(select_plan *it, const leat_sql_expr *star)
 {
-    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *ignored = plan_ignored(it->rule);
     leat_sql_expr column = {.kind = LEAT_SQL_EXPR_COLUMN, .span = star->span};
     leat_sql_binder binder;
     column.column = star->star;
@@ -264,7 +264,7 @@ static bool names_item(select_plan *it, const leat_sql_expr *expr)
     leat_schema *schema = plan_schema_new(it->rule, it->item_count, &fields);
     leat_sql_scope_table table = {.schema = schema};
     leat_sql_scope scope = {&table, 1};
-    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *ignored = plan_ignored(it->rule);
     leat_sql_binder binder;
     for (uint32_t i = 0; i < it->item_count; i++)
         fields[i] = (leat_field){it->items[i].item.name, it->items[i].item.expr->type};
@@ -278,7 +278,7 @@ static bool names_item(select_plan *it, const leat_sql_expr *expr)
 // What binds in neither is told when the rows are sorted.
 static leat_expr *bind_hidden(select_plan *it, const leat_sql_expr *expr)
 {
-    leat_sql_diagnostics *ignored = leat_arena_new(it->rule->arena, leat_sql_diagnostics);
+    leat_sql_diagnostics *ignored = plan_ignored(it->rule);
     leat_sql_binder *binder = &it->binder;
     uint32_t errors = binder->errors;
     binder->diagnostics = ignored;

@@ -102,8 +102,9 @@ struct plan_rule {
     leat_rule_output outputs[LEAT_PLANNER_OUTPUTS];
     bool has_ttl_states; // of a process function
     bool failed, reads_failed;
-    const leat_sql_hints *hints; // of the SELECT that is being planned
-    const plan_wanted *wanted;   // what is read of the SELECT that is planned next; NULL: everything
+    const leat_sql_hints *hints;   // of the SELECT that is being planned
+    const plan_wanted *wanted;     // what is read of the SELECT that is planned next; NULL: everything
+    leat_sql_diagnostics *ignored; // plan_ignored's, NULL before the first use
 };
 
 // FROM: rows, and the tables by whose names its columns are known: one, or as many as a join has. Table t's column c is column
@@ -116,6 +117,8 @@ typedef struct plan_source {
 // ---- errors
 
 void plan_error(plan_rule *rule, leat_sql_span span, const char *format, ...) LEAT_PRINTF(3, 4);
+// For what is only tried: errors that nobody is told. One for all, emptied by each call.
+leat_sql_diagnostics *plan_ignored(plan_rule *rule);
 void plan_binder_init(plan_rule *rule, const leat_sql_scope *scope, const char *clause, leat_sql_binder *out_binder);
 
 // ---- rules in a form of their own (planner_form.c)

@@ -118,15 +118,21 @@ static void join_scopes(subquery *it, correlation *with)
 
 // ---- conditions
 
+// Subqueries of the subquery, which may speak of it and not of the query around: its rows are joined with theirs first.
+static bool join_nested(subquery *it, correlation *with, const leat_sql_expr *condition)
+{
+    if (condition->kind == LEAT_SQL_EXPR_BINARY && condition->binary.op == LEAT_SQL_AND)
+        return join_nested(it, with, condition->binary.left) && join_nested(it, with, condition->binary.right);
+    return !plan_is_subquery(condition) || plan_semi_join(it->rule, it->names, &with->inner, condition);
+}
+
 static bool add_condition(subquery *it, correlation *with, const leat_sql_expr *condition)
 {
     leat_sql_binder binder;
     if (condition->kind == LEAT_SQL_EXPR_BINARY && condition->binary.op == LEAT_SQL_AND)
         return add_condition(it, with, condition->binary.left) && add_condition(it, with, condition->binary.right);
-    if (plan_is_subquery(condition)) {
-        plan_error(it->rule, condition->span, "a subquery within a subquery is not in leat yet");
-        return false;
-    }
+    if (plan_is_subquery(condition)) // its rows are those of FROM already: join_nested
+        return true;
     plan_binder_init(it->rule, &with->scope, "WHERE", &binder);
     leat_expr *bound = leat_sql_bind_condition(&binder, condition);
     it->rule->failed |= !bound;
@@ -209,6 +215,8 @@ bool plan_semi_join(plan_rule *rule, plan_name *names, plan_source *source, cons
     source->relation = rows;
     with->outer = source;
     if (!(is_plain(it.query) ? plan_parts(&it, with) : plan_whole(&it, with)))
+        return false;
+    if (with->select && with->select->where && !join_nested(&it, with, with->select->where))
         return false;
     if (rows.schema->count + with->inner.relation.schema->count > LEAT_COLUMNS_MAX) {
         plan_error(rule, it.span, "a query and its subquery may have %d columns together", LEAT_COLUMNS_MAX);
