@@ -330,6 +330,16 @@ static bool may_have_null_keys(const leat_join_interval *self, unsigned input, c
     return false;
 }
 
+// A rule that gets no rows needs none of it.
+static void make_room(leat_join_interval *self)
+{
+    leat_arena *arena = self->base.context->arena;
+    if (self->keys)
+        return;
+    self->keys = leat_arena_array(arena, void *, LEAT_BATCH_ROWS);
+    self->new_keys = leat_arena_array(arena, uint32_t, LEAT_BATCH_ROWS);
+}
+
 static void begin_rows(leat_join_interval *self, unsigned input, const leat_batch *batch)
 {
     begin_times(self, input, batch);
@@ -340,6 +350,7 @@ static void begin_rows(leat_join_interval *self, unsigned input, const leat_batc
 static leat_code handle_rows(leat_join_interval *self, unsigned input, leat_batch *batch, leat_error *out_error)
 {
     leat_code code = leat_join_begin(&self->frame, input, batch, out_error);
+    make_room(self);
     if (code == LEAT_OK && !make_keys(self, batch->selected))
         code = leat_join_no_budget(&self->frame, out_error);
     if (code == LEAT_OK && leat_interval_spec_of(self)->processing_time)
@@ -432,7 +443,6 @@ static leat_interval_time time_of_results(const leat_join_interval *self)
 static void set_up(leat_join_interval *self)
 {
     const leat_join_interval_spec *spec = leat_interval_spec_of(self);
-    leat_arena *arena = self->base.context->arena;
     self->reach[LEAT_LEFT] = -spec->lower_ms;
     self->reach[LEAT_RIGHT] = spec->upper_ms;
     self->empty = spec->lower_ms > spec->upper_ms;
@@ -444,8 +454,6 @@ static void set_up(leat_join_interval *self)
         self->fired[side] = self->stored_fired[side] = LEAT_TIME_NONE;
     self->sweep_ms = LEAT_TIME_MAX;
     self->result_time = time_of_results(self);
-    self->keys = leat_arena_array(arena, void *, LEAT_BATCH_ROWS);
-    self->new_keys = leat_arena_array(arena, uint32_t, LEAT_BATCH_ROWS);
 }
 
 // Where the clock tells the time of a row, no column does.

@@ -181,7 +181,8 @@ static void end_sweep(leat_join_interval *self)
 // Most keys come again: one without rows stays for a while, which is long beside a short interval and short beside a long one.
 static int64_t next_sweep(const leat_join_interval *self)
 {
-    int64_t span = self->reach[LEAT_LEFT] + self->reach[LEAT_RIGHT];
+    int64_t span = self->empty ? 0 : self->reach[LEAT_LEFT] + self->reach[LEAT_RIGHT];
+    span = span < 0 ? 0 : span; // bounds that leave nothing
     int64_t grace = span < GRACE_MS / 4 ? span * 4 : GRACE_MS + span / 4;
     return self->newest_ms < LEAT_TIME_MAX - grace ? self->newest_ms + grace : LEAT_TIME_MAX;
 }

@@ -177,7 +177,6 @@ void leat_join_pairs_init(leat_join_pairs *pairs, leat_join_frame *frame, leat_t
     leat_arena *arena = frame->context->arena;
     *pairs = (leat_join_pairs){.frame = frame, .rows = {&rows[0], &rows[1]}};
     pairs->key_values = leat_arena_array(arena, leat_value, frame->sides->key_count + 1);
-    pairs->rows_of = leat_arena_array(arena, uint16_t, LEAT_BATCH_ROWS);
     plan_condition(pairs);
     for (unsigned side = 0; side < 2; side++)
         plan_sources(pairs, side, time_columns[side], unread[side]);
@@ -347,6 +346,8 @@ static uint32_t new_row(leat_join_pairs *pairs, int64_t event_ms, uint64_t cause
     }
     if (!results->batch)
         pairs->filled = 0;
+    if (!pairs->rows_of)
+        pairs->rows_of = leat_arena_array(pairs->frame->context->arena, uint16_t, LEAT_BATCH_ROWS);
     uint32_t row = leat_emitter_row(results, event_ms, LEAT_INSERT, cause);
     pairs->rows_of[row] = arriving;
     return row;

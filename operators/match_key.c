@@ -55,10 +55,11 @@ void leat_match_release_idle(leat_match *m)
     m->keys_left = leat_keys_count(m->keys);
 }
 
+// Tables of keys grow to double their size, so that memory is scarce when half of it is used.
 void leat_match_release_many(leat_match *m)
 {
     const leat_budget *budget = m->base.context->budget;
-    bool scarce = budget->limit && atomic_load_explicit(&budget->used, memory_order_relaxed) > budget->limit / 8 * 7;
+    bool scarce = budget->limit && atomic_load_explicit(&budget->used, memory_order_relaxed) > budget->limit / 2;
     uint32_t keys = leat_keys_count(m->keys), kept = m->keys_left;
     if (keys > KEYS_PER_LEFT * kept + KEYS_SPARE || (scarce && keys > kept + kept / 8 + KEYS_SCARCE))
         leat_match_release_idle(m);

@@ -108,7 +108,7 @@ struct leat_process {
     leat_arena row_scratch; // of an emitted row
     leat_eval eval;
     leat_writer writer;
-    leat_cell lost; // what write gives when there is no memory
+    leat_cell lost;  // what write gives when there is no memory
     uint32_t *slots; // of the batch's rows, during a call
 };
 

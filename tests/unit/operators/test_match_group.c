@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "operators/match_graph.h"
+#include "operators/match.h"
 #include "tests/unit/operators/match_fixture.h"
 
 static void feed(harness *h, const char *key, int number, char letter, int64_t time)
@@ -136,11 +136,40 @@ static void test_back_in_time(void **state)
     match_end(&f);
 }
 
+// Keys of which nothing is left make room when memory is scarce; what waits or has begun stays.
+static void test_many_keys(void **state)
+{
+    (void)state;
+    match_fixture f;
+    char key[16], expected[16];
+    match_begin(&f, "a ~b");
+    f.setup.budget = 400000;
+    harness *h = harness_create(&f.setup, HARNESS_SINGLE);
+    harness_rows(h, 0, "begun,1,a,@@1 | late,2,a,@@900000 | later,3,a,@@950000");
+    harness_watermark(h, 1);
+    harness_expect(h, "W 1");
+    for (int i = 0; i < 20000; i++) { // each with a row that comes to nothing
+        snprintf(key, sizeof key, "key%d", i);
+        feed(h, key, i, i % 2 ? 'x' : 'b', 2 + i);
+        if (i % 16)
+            continue;
+        harness_watermark(h, 2 + i);
+        snprintf(expected, sizeof expected, "W %d", 2 + i);
+        harness_expect(h, expected);
+    }
+    assert_true(leat_keys_count(((leat_match *)harness_operator(h))->keys) < 10000);
+    harness_rows(h, 0, "begun,4,b,@@30000 | late,5,b,@@900001 | later,6,b,@@950001");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[begun, [1;4]]@30000 \n +I[late, [2;5]]@900001 \n +I[later, [3;6]]@950001 \n W MAX");
+    harness_destroy(h);
+    match_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounds),   cmocka_unit_test(test_steps),        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_disorder), cmocka_unit_test(test_back_in_time),
+        cmocka_unit_test(test_disorder), cmocka_unit_test(test_back_in_time), cmocka_unit_test(test_many_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
