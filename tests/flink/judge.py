@@ -4,6 +4,7 @@
 usage: run cases DIR.. [--only ID[,ID..]] [--verbose]    conformance cases of kind sql, Flink's results against expected.jsonl
        run pairs [--pairs N] [--seed S] [--only NAME..] [--keep DIR]   random programs: Flink against leat and against the model
        run functions [--rows N] [--only TEXT]            expressions over rows of boundary values: Flink against leat, types too
+       run streams ..                                    DataStream programs: streams.py says how
        run keep DIR [--what pairs|expressions]           writes cases with Flink's results
        run ask CASE [--trace]                            Flink's results of one case, and its plan
 
@@ -58,6 +59,37 @@ class Flink:
         self.process.wait()
 
 
+# ---- what differs and stays (README.md)
+
+KNOWN_CASES = {
+    "topn-limit-fraction": "Flink takes 2.5 for 25", "dedup-first-row-rowtime": "new rows only since Flink 2.1", "dedup-ttl-hint": "Flink ignores the hint there",
+    "dedup-keep-first-null-key": "not in Flink's catalog of 2.3", "intersect-distinct": "Flink gives changes, not new rows alone",
+    "tjoin-clock-inner": "Flink refuses", "tjoin-clock-left-condition": "Flink refuses", "wagg-session-zone": "gaps by the local clock",
+    "upsert-having": "Flink's sink gets the -U and deletes for it", "proctime-day-short": "the row in the last millisecond", "proctime-tumble-edge": "the row in the last millisecond",
+}
+REFUSED_BY_FLINK = ("signature MAX_BY", "signature MIN_BY", "count of one field", "SumWithRetractAggFunction", "Processing-time temporal join", '"DEFINE" ...', "Could not skip to first element")
+
+
+def known_pair(pair, what, text):
+    """Why this difference of a random pair stays, or None."""
+    query = pair.program["query"]
+    if what.startswith("error"):
+        return next((reason for reason in REFUSED_BY_FLINK if reason in text), None)
+    if pair.name == "session_where":
+        return "the filter goes in front of the session"
+    if pair.name == "deduplicate" and "ORDER BY ts ASC" in query:
+        return "new rows only since Flink 2.1"
+    if pair.name == "top_n" and ("rn = 1" in query or "rn <= 1" in query or "rn < 2" in query):
+        return "Top-1 without -U"
+    if pair.name == "upsert_group":
+        return "a row that repeats its columns is no change there"
+    if "COLLECT(" in query:
+        return "a multiset has no order"
+    if what == "watermarks":
+        return "a part of the query that can never give a row is gone, and its watermarks with it"
+    return None
+
+
 # ---- cases
 
 SETTINGS = {"state_ttl"}
@@ -97,13 +129,17 @@ def play_cases(options):
             continue
         rows, lines = run.load_lines(path.parent / "input.jsonl"), run.load_lines(path.parent / "expected.jsonl")
         problem = judge_case(run, flink, case, rows, lines)
+        if problem and case["id"] in KNOWN_CASES:
+            counts["known"] += 1
+            print(f"differs and stays: {case['id']}: {KNOWN_CASES[case['id']]}")
+            continue
         counts["failed" if problem else "passed"] += 1
         if problem:
             print(f"FAILED {case['id']} (order {case.get('order')}): the case against Flink\n{problem}")
         elif options.verbose:
             print(f"passed {case['id']}")
     flink.close()
-    print(f"{counts['left out']} left out")
+    print(f"{counts['left out']} left out, {counts['known']} differ and stay")
     return counts
 
 
@@ -170,9 +206,11 @@ def play_pairs(options):
             counts[name]["left out"] += 1
             continue
         what, text = judge_pair(generate, flink, pair)
+        if what != "passed" and known_pair(pair, what, text):
+            what = "known"
         counts[name][what] += 1
         shown[name, what, text[:60] if what.startswith("error") else ""] += 1
-        if what == "passed" or shown[name, what, text[:60] if what.startswith("error") else ""] > options.show:
+        if what in ("passed", "known") or shown[name, what, text[:60] if what.startswith("error") else ""] > options.show:
             continue
         if what in ("failed", "watermarks") and not options.whole:
             text = shrink_pair(generate, flink, pair, what)
@@ -188,7 +226,7 @@ def play_pairs(options):
         total.update(counts[name])
         print(f"  {name:28} " + ", ".join(f"{count} {what}" for what, count in counts[name].items()))
     print(dict(total))
-    total["failed"] = sum(total.values()) - total["passed"] - total["left out"]
+    total["failed"] = sum(total.values()) - total["passed"] - total["left out"] - total["known"]
     return total
 
 

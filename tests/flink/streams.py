@@ -127,8 +127,8 @@ def known(pair):
         return "a session forgets its rows"
     if {"__savepoint__": True} in pair.rows:
         # The watermark begins anew and rows may be older than what was before. SharedBuffer numbers the events of a time from 0 again once that
-        # time is over and takes one for the other; a cumulative window finds panes of windows that are over.
-        if pair.program["kind"] == "pattern" or pair.program.get("window", {}).get("type") == "cumulative_time":
+        # time is over and takes one for the other; group windows that share panes find those of windows that are over.
+        if pair.program["kind"] == "pattern" or pair.program.get("window", {}).get("type") in ("cumulative_time", "sliding_time"):
             return "time begins anew behind a savepoint"
     return None
 

@@ -442,23 +442,6 @@ def interval_join(rng):
     return sql_program(streams, query), inputs.rows_of(shape, streams, most=26), "unordered", {"workers": 1}
 
 
-@construct
-def stream_interval_join(rng):
-    shape = inputs.Shape(rng, 1000)
-    shape.time_type = "TIMESTAMP_LTZ(3)"
-    streams = {name: shape.stream({"k": "STRING", "v": "INT"}) for name in ("left", "right")}
-    low, high = rng.choice([(-1000, 1000), (0, 2000), (-2000, 0), (1000, 3000), (-3000, -1000), (0, 0), (-1, 1)])
-    select = {"k": "`left`.k", "lv": "`left`.v", "rv": "`right`.v", "lt": "`left`.ts", "rt": "`right`.ts"}
-    columns = {"k": "STRING", "lv": "INT", "rv": "INT", "lt": "TIMESTAMP_LTZ(3)", "rt": "TIMESTAMP_LTZ(3)"}
-    program = {"kind": "interval_join", "streams": streams, "left": "left", "right": "right", "key_by": ["k"], "lower_bound_ms": low,
-               "upper_bound_ms": high, "lower_bound_exclusive": low < high and rng.random() < 0.3,
-               "upper_bound_exclusive": low < high - 1 and rng.random() < 0.3, "outputs": {"main": {"columns": columns, "select": select}}}
-    for name in ("left", "right"):
-        if rng.random() < 0.3:
-            program["outputs"][f"late_{name}"] = {"columns": dict(streams[name]["columns"])}
-    return program, inputs.rows_of(shape, streams, most=26, make=no_null_key(rng)), "unordered_between_markers"
-
-
 def no_null_key(rng):
     def make(_, row):
         if row.get("k", "") is None:

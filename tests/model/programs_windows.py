@@ -1,7 +1,7 @@
-"""Random programs of windows of the DataStream API: every assigner with every trigger and evictor, by event time and by the clock."""
+"""Random programs of windows of the DataStream API: every assigner with every trigger and evictor, by event time and by the clock; its interval join."""
 
 import inputs
-from programs import BOUNDS, construct, selected
+from programs import BOUNDS, construct, no_null_key, selected
 
 COLUMNS = {"k": "STRING", "v": "INT"}
 GAPS = "CASE WHEN k = 'a' THEN 3000 WHEN v > 4 THEN 1000 ELSE 2000 END"
@@ -90,3 +90,20 @@ def stream_clock(rng):
     program = window_program(rng, streams, assigner, trigger, False)
     rows = inputs.rows_of(shape, streams, most=30, end=0.3 if not shape.event_time else 0, clock=True)
     return program, rows, "unordered_between_markers", {"workers": 1, "batch": 1}
+
+
+@construct
+def stream_interval_join(rng):
+    shape = inputs.Shape(rng, 1000)
+    shape.time_type = "TIMESTAMP_LTZ(3)"
+    streams = {name: shape.stream({"k": "STRING", "v": "INT"}) for name in ("left", "right")}
+    low, high = rng.choice([(-1000, 1000), (0, 2000), (-2000, 0), (1000, 3000), (-3000, -1000), (0, 0), (-1, 1)])
+    select = {"k": "`left`.k", "lv": "`left`.v", "rv": "`right`.v", "lt": "`left`.ts", "rt": "`right`.ts"}
+    columns = {"k": "STRING", "lv": "INT", "rv": "INT", "lt": "TIMESTAMP_LTZ(3)", "rt": "TIMESTAMP_LTZ(3)"}
+    program = {"kind": "interval_join", "streams": streams, "left": "left", "right": "right", "key_by": ["k"], "lower_bound_ms": low,
+               "upper_bound_ms": high, "lower_bound_exclusive": low < high and rng.random() < 0.3,
+               "upper_bound_exclusive": low < high - 1 and rng.random() < 0.3, "outputs": {"main": {"columns": columns, "select": select}}}
+    for name in ("left", "right"):
+        if rng.random() < 0.3:
+            program["outputs"][f"late_{name}"] = {"columns": dict(streams[name]["columns"])}
+    return program, inputs.rows_of(shape, streams, most=26, make=no_null_key(rng)), "unordered_between_markers"
