@@ -359,17 +359,19 @@ static leat_slice up_to(leat_slice *text, char letter)
     return part;
 }
 
+static bool has_dash(leat_slice text) { return text.size && memchr(text.data, '-', text.size); }
+
 bool leat_day_read(leat_slice text, int64_t *out_days)
 {
     int year, month = 1, day = 1;
     if (text.size && text.data[0] != ' ')
         text = up_to(&text, ' ');
-    bool has_month = memchr(text.data ? text.data : "", '-', text.size), has_day = false;
+    bool has_month = has_dash(text), has_day = false;
     leat_slice part = up_to(&text, '-');
     if (!whole_number(part, &year))
         return false;
     if (has_month) {
-        has_day = memchr(text.data, '-', text.size);
+        has_day = has_dash(text);
         part = up_to(&text, '-');
         if (!whole_number(part, &month) || (has_day && !whole_number(text, &day)))
             return false;

@@ -197,6 +197,8 @@ static size_t variable_bytes(leat_row_queue *queue, const leat_value *values, le
     for (uint32_t i = 0; i < queue->schema->count; i++)
         if (physical_of(queue, i) == LEAT_PHYSICAL_NESTED)
             leat_value_encode(queue->schema->fields[i].type, &values[i], &queue->scratch);
+    if (queue->scratch.failed)
+        return 0; // the caller sees it
     leat_reader nested;
     leat_reader_init(&nested, queue->scratch.bytes, queue->scratch.size);
     for (uint32_t i = 0; i < queue->schema->count; i++) {
@@ -655,6 +657,7 @@ leat_code leat_row_queue_restore(leat_row_queue *queue, uint32_t slot, uint64_t 
     stored_row stored;
     leat_reader reader;
     leat_arena nested;
+    memset(stored.values, 0, queue->schema->count * sizeof *stored.values);
     leat_reader_init(&reader, value.data, value.size);
     bool known = leat_read_u8(&reader) == VERSION;
     stored.time_ms = leat_read_varint_signed(&reader);
