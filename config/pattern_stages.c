@@ -290,7 +290,11 @@ static void read_list(pattern_reader *r, const leat_yaml_node *node, bool nested
              nested ? "group" : "pattern.stages", LEAT_MATCH_STAGES);
         return;
     }
-    for (uint32_t i = 0; i < count && r->stage_count < LEAT_MATCH_STAGES; i++) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (r->stage_count == LEAT_MATCH_STAGES) {
+            fail(r, node->items[i], "a pattern has at most %d stages, those in groups counted", LEAT_MATCH_STAGES);
+            return;
+        }
         uint32_t index = r->stage_count++;
         r->nested[index] = nested;
         r->stages[index].stage = (leat_match_stage){.from = 1, .to = 1, .where = -1, .until = -1};
@@ -306,7 +310,7 @@ void pattern_read_stages(pattern_reader *r)
     read_list(r, node ? node : r->value, false);
     r->form->stages = r->stages;
     r->form->stage_count = r->stage_count;
-    if (!r->stage_count)
+    if (!node || !r->stage_count)
         return;
     uint32_t index = last_of(r, 0, r->stage_count);
     const leat_match_stage *last = &r->stages[index].stage;

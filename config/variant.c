@@ -76,8 +76,10 @@ static const char *flinks(leat_slice key)
 static bool format_differs(const gateway_source *base, leat_slice key)
 {
     const leat_format_description *format = base->plan.format;
-    size_t size = format ? strlen(format->name) : 0;
-    leat_slice name = leat_slice_of(key.data + 7, key.size - 7);
+    size_t size = format ? strlen(format->name) : 0, first = strlen("format.");
+    if (key.size < first)
+        return true;
+    leat_slice name = leat_slice_of(key.data + first, key.size - first);
     return !size || name.size <= size + 1 || memcmp(name.data, format->name, size) || name.data[size] != '.';
 }
 

@@ -85,7 +85,3 @@ static inline uint64_t leat_join_pad_cause(uint64_t cause, unsigned side)
 {
     return leat_cause_derive(cause, 0x9ad0 + side);
 }
-static inline int64_t leat_join_watermark(const leat_batch *batch, uint32_t row)
-{
-    return batch->watermark ? batch->watermark[row] : LEAT_TIME_NONE;
-}

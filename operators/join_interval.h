@@ -78,7 +78,9 @@ static inline int64_t leat_interval_time_now(const leat_join_interval *self)
 
 static inline int64_t leat_interval_expiration_at(const leat_join_interval *self, unsigned side, int64_t now)
 {
-    return now < LEAT_TIME_MAX ? now - self->reach[side] - 1 : LEAT_TIME_MAX;
+    int64_t back = self->reach[side] + 1; // negative where partners lie before the row
+    bool beyond = now == LEAT_TIME_MAX || (back < 0 && now > LEAT_TIME_MAX + back);
+    return beyond ? LEAT_TIME_MAX : now - back;
 }
 
 static inline int64_t leat_interval_expiration(const leat_join_interval *self, unsigned side)

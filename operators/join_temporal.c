@@ -93,14 +93,20 @@ static void forget_versions(join_temporal *self, uint32_t slot, int64_t watermar
 
 // ---- time to live
 
+static int64_t plus(int64_t time, int64_t ms)
+{
+    int64_t sum;
+    return __builtin_add_overflow(time, ms, &sum) ? LEAT_TIME_MAX : sum;
+}
+
 static bool keeps(join_temporal *self, uint32_t slot)
 {
     int64_t ttl = spec_of(self)->state_ttl_ms, now = self->base.context->now_ms;
     int64_t end = leat_timers_only(&self->ends, slot);
-    if (!ttl || (end != INT64_MAX && now + ttl <= end))
+    if (!ttl || (end != INT64_MAX && plus(now, ttl) <= end))
         return true;
     leat_timers_clear_all(&self->ends, slot);
-    return leat_timers_set(&self->ends, slot, now + ttl + ttl / 2, NULL);
+    return leat_timers_set(&self->ends, slot, plus(now, plus(ttl, ttl / 2)), NULL);
 }
 
 static void remove_rows(leat_rows *rows, uint32_t slot)

@@ -71,17 +71,11 @@ void pattern_queue_free(leat_budget *budget, pattern_queue *queue)
     *queue = (pattern_queue){0};
 }
 
-// Takes over the runs of `from`, which is left empty.
 bool pattern_queue_move(leat_budget *budget, pattern_queue *to, pattern_queue *from)
 {
-    while (to->room < from->count) {
-        uint32_t room = to->room ? to->room * 2 : 2;
-        pattern_run *runs = leat_budget_grow(budget, to->runs, to->room * sizeof *runs, room * sizeof *runs);
-        if (!runs)
+    while (to->room < from->count)
+        if (!pattern_queue_grow(budget, to))
             return false;
-        to->runs = runs;
-        to->room = room;
-    }
     if (from->count)
         memcpy(to->runs, from->runs, from->count * sizeof *from->runs);
     to->count = from->count;

@@ -440,7 +440,8 @@ static bool restore_line_run(restoring *r, pattern_queue *queue)
     bool known = state < r->nfa->graph.state_count && read_count(r, &count);
     if (known)
         run.state = r->nfa->graph.states[state];
-    known = known && !count == (run.state->kind == PATTERN_START) && restore_line_rows(r, count, &run);
+    known = known && (run.state->kind == PATTERN_FINAL) == (queue == &r->key->done) &&
+            !count == (run.state->kind == PATTERN_START) && restore_line_rows(r, count, &run);
     r->no_memory |= known && !pattern_queue_push(r->nfa->budget, queue, run);
     if (known && !r->no_memory)
         return true;

@@ -66,8 +66,8 @@ bool over_frame_room(over *self, over_key *key, uint32_t rows)
     while (bits < ROOM_BITS_MAX && (UINT32_C(1) << bits) - key->count < rows)
         bits++;
     uint32_t room = UINT32_C(1) << bits;
-    over_ring *ring =
-        room - key->count >= rows ? leat_budget_alloc(self->base.context->budget, ring_size(self, room)) : NULL;
+    bool fits = room - key->count >= rows && room <= SIZE_MAX / 2 / self->layout.stride;
+    over_ring *ring = fits ? leat_budget_alloc(self->base.context->budget, ring_size(self, room)) : NULL;
     if (!ring)
         return false;
     for (uint32_t i = 0; i < key->count; i++)

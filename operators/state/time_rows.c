@@ -226,6 +226,11 @@ static uint32_t place_of(const leat_time_rows *rows, const leat_time_run *run, i
     return index;
 }
 
+static leat_code damaged(leat_slice value, leat_error *out_error)
+{
+    return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of %zu bytes is damaged", value.size);
+}
+
 leat_code leat_time_rows_restore(leat_time_rows *rows, leat_time_run *run, uint64_t number, leat_slice value,
                                  leat_error *out_error)
 {
@@ -236,7 +241,7 @@ leat_code leat_time_rows_restore(leat_time_rows *rows, leat_time_run *run, uint6
     int64_t time_ms = leat_read_varint_signed(&reader);
     uint64_t cause = leat_read_u64(&reader);
     if (!known || reader.failed || marks & ~LEAT_ROW_MARKS)
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of %zu bytes is damaged", value.size);
+        return damaged(value, out_error);
     if (!make_room(rows, run))
         return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes is used up by stored rows",
                               rows->budget->limit);
@@ -246,6 +251,10 @@ leat_code leat_time_rows_restore(leat_time_rows *rows, leat_time_run *run, uint6
     row->number = number << LEAT_ROW_MARK_BITS | marks | LEAT_ROW_STORED;
     leat_code code = leat_row_layout_decode(&rows->layout, &reader, &rows->scratch, row->cells, out_error);
     leat_arena_reset(&rows->scratch);
+    if (code == LEAT_OK && leat_reader_left(&reader)) {
+        leat_row_layout_free(&rows->layout, row->cells);
+        code = damaged(value, out_error);
+    }
     if (code != LEAT_OK)
         take_back(rows, run, row);
     if (number >= rows->next_number)

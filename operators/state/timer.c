@@ -1,47 +1,16 @@
-#include "operators/state/timer.h"
+#include "operators/state/timer_struct.h"
 
 #include <string.h>
 
 #include "operators/base/hash.h"
 
 #define FURTHER 0x80000000u
-enum {
-    KIND_NONE = 0,
-    KIND_UNNAMED = 1,
-    KIND_NAMES = 2,
-    HEAP_MIN = 16,
-    RECORDS_MIN = 16,
-    CHILDREN = 4,
-    LEFTOVERS_MIN = 64,
-    BUCKETS_MIN = 32,
-    VERSION = 2, // 1: no flag but NAMED
-    NAMED = 1,
-    LATE = 2
-};
-
-// In the entry of a slot; the tie is the entry's word.
-typedef struct timer_slot {
-    int64_t time;
-    int64_t node_time; // of its valid node: not behind `time`
-    uint32_t first;    // further timers: record + 1
-    uint8_t kind;      // named only while there are no further ones
-    bool has_node;
-} timer_slot;
-
-struct leat_timer_record {
-    int64_t time;
-    uint64_t setter;    // 0: set in time
-    char *name;         // NULL: unnamed
-    uint32_t name_size; // with the 0
-    uint32_t slot, node;
-    uint32_t next, previous; // of the slot, + 1; next also of the free ones
-    uint32_t chain;          // of the bucket, + 1
-};
+enum { HEAP_MIN = 16, RECORDS_MIN = 16, CHILDREN = 4, LEFTOVERS_MIN = 64, BUCKETS_MIN = 32 };
 
 bool leat_timers_init(leat_timers *timers, leat_budget *budget, const leat_keys *keys)
 {
     *timers = (leat_timers){.budget = budget, .keys = keys};
-    leat_panes_init(&timers->panes, budget, sizeof(timer_slot));
+    leat_panes_init(&timers->panes, budget, sizeof(leat_timer_slot));
     timers->pane = leat_panes_open(&timers->panes, 0);
     return timers->pane != NULL;
 }
@@ -54,7 +23,7 @@ void leat_timers_fini(leat_timers *timers)
         leat_pane_entry *entry = leat_pane_next(&timers->panes, timers->pane, 0, &slot);
         if (!entry)
             break;
-        for (uint32_t i = ((timer_slot *)leat_pane_payload(entry))->first; i; i = timers->records[i - 1].next)
+        for (uint32_t i = ((leat_timer_slot *)leat_pane_payload(entry))->first; i; i = timers->records[i - 1].next)
             leat_budget_free(timers->budget, timers->records[i - 1].name, timers->records[i - 1].name_size);
     }
     leat_panes_fini(&timers->panes);
@@ -65,19 +34,12 @@ void leat_timers_fini(leat_timers *timers)
     *timers = (leat_timers){0};
 }
 
-static leat_pane_entry *live_entry(const leat_timers *timers, uint32_t slot)
-{
-    return leat_pane_find(&timers->panes, timers->pane, slot);
-}
-
-static timer_slot *slot_at(const leat_timers *timers, uint32_t slot)
+static leat_timer_slot *slot_at(const leat_timers *timers, uint32_t slot)
 {
     return leat_pane_payload(leat_pane_place(&timers->panes, timers->pane, slot));
 }
 
 // ---- names
-
-static char *name_at(const leat_timers *timers, uint32_t i) { return timers->names + i * (LEAT_TIMER_NAME_MAX + 1); }
 
 static bool room_for_names(leat_timers *timers)
 {
@@ -86,19 +48,19 @@ static bool room_for_names(leat_timers *timers)
     return timers->names != NULL;
 }
 
-// The number of a name for timers in slots; KIND_NONE when it is not among the first ones.
+// The number of a name for timers in slots; LEAT_TIMER_NONE when it is not among the first ones.
 static uint8_t kind_of(leat_timers *timers, const char *name, size_t size, bool add)
 {
     if (!name)
-        return KIND_UNNAMED;
+        return LEAT_TIMER_UNNAMED;
     for (uint32_t i = 0; i < timers->name_count; i++)
-        if (timers->name_sizes[i] == size && memcmp(name_at(timers, i), name, size) == 0)
-            return (uint8_t)(KIND_NAMES + i);
+        if (timers->name_sizes[i] == size && memcmp(leat_timers_name(timers, i), name, size) == 0)
+            return (uint8_t)(LEAT_TIMER_NAMED + i);
     if (!add || timers->name_count == LEAT_TIMER_NAMES || !room_for_names(timers))
-        return KIND_NONE;
-    memcpy(name_at(timers, timers->name_count), name, size);
+        return LEAT_TIMER_NONE;
+    memcpy(leat_timers_name(timers, timers->name_count), name, size);
     timers->name_sizes[timers->name_count] = (uint8_t)size;
-    return (uint8_t)(KIND_NAMES + timers->name_count++);
+    return (uint8_t)(LEAT_TIMER_NAMED + timers->name_count++);
 }
 
 // ---- the heap: of four children each, so that they share a cache line
@@ -214,10 +176,10 @@ static void move_node(leat_timers *timers, uint32_t place, int64_t time)
 }
 
 // The slot's own timers, NULL for a node that was left behind.
-static timer_slot *valid_slot(const leat_timers *timers, const leat_timer_node *node)
+static leat_timer_slot *valid_slot(const leat_timers *timers, const leat_timer_node *node)
 {
-    leat_pane_entry *entry = live_entry(timers, node->ref);
-    timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
+    leat_pane_entry *entry = leat_timers_entry(timers, node->ref);
+    leat_timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
     return head && head->has_node && head->node_time == node->time && (uint32_t)entry->word == node->tie ? head : NULL;
 }
 
@@ -362,7 +324,7 @@ static bool record_room(leat_timers *timers)
 static bool add_record(leat_timers *timers, leat_pane_entry *entry, uint32_t slot, int64_t time, const char *name,
                        size_t size)
 {
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     char *copy = NULL;
     if (!bucket_room(timers) || !record_room(timers) || !heap_room(timers))
         return false;
@@ -387,7 +349,7 @@ static bool add_record(leat_timers *timers, leat_pane_entry *entry, uint32_t slo
 
 static void remove_record(leat_timers *timers, leat_timer_record *record)
 {
-    timer_slot *head = slot_at(timers, record->slot);
+    leat_timer_slot *head = slot_at(timers, record->slot);
     unlink_bucket(timers, record);
     remove_node(timers, record->node - 1);
     if (record->previous)
@@ -412,7 +374,7 @@ static void mark(leat_timers *timers, uint32_t slot, leat_pane_entry *entry)
 // Sees to it that the slot's node is not behind its timer. There is room in the heap.
 static void place_slot(leat_timers *timers, uint32_t slot, leat_pane_entry *entry, int64_t time)
 {
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     if (head->has_node && head->node_time <= time)
         return;
     timers->leftovers += head->has_node;
@@ -423,7 +385,7 @@ static void place_slot(leat_timers *timers, uint32_t slot, leat_pane_entry *entr
 
 static leat_pane_entry *make_entry(leat_timers *timers, uint32_t slot)
 {
-    leat_pane_entry *entry = live_entry(timers, slot);
+    leat_pane_entry *entry = leat_timers_entry(timers, slot);
     if (entry)
         return entry;
     bool is_new;
@@ -435,7 +397,7 @@ static leat_pane_entry *make_entry(leat_timers *timers, uint32_t slot)
 
 static void set_slot(leat_timers *timers, uint32_t slot, leat_pane_entry *entry, uint8_t kind, int64_t time)
 {
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     head->kind = kind;
     head->time = time;
     place_slot(timers, slot, entry, time);
@@ -444,20 +406,20 @@ static void set_slot(leat_timers *timers, uint32_t slot, leat_pane_entry *entry,
 // A named timer lies in the slot only while it is the key's only one.
 static bool move_out(leat_timers *timers, uint32_t slot, leat_pane_entry *entry)
 {
-    timer_slot *head = leat_pane_payload(entry);
-    uint32_t name = (uint32_t)head->kind - KIND_NAMES;
-    if (head->kind < KIND_NAMES)
+    leat_timer_slot *head = leat_pane_payload(entry);
+    uint32_t name = (uint32_t)head->kind - LEAT_TIMER_NAMED;
+    if (head->kind < LEAT_TIMER_NAMED)
         return true;
-    if (!add_record(timers, entry, slot, head->time, name_at(timers, name), timers->name_sizes[name]))
+    if (!add_record(timers, entry, slot, head->time, leat_timers_name(timers, name), timers->name_sizes[name]))
         return false;
-    head->kind = KIND_NONE;
+    head->kind = LEAT_TIMER_NONE;
     return true;
 }
 
 static bool set_timer(leat_timers *timers, uint32_t slot, leat_pane_entry *entry, int64_t time_ms, const char *name,
                       size_t size)
 {
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     uint8_t kind = kind_of(timers, name, size, true);
     if (head->kind && head->kind == kind && (name || head->time == time_ms)) {
         set_slot(timers, slot, entry, kind, time_ms);
@@ -480,11 +442,11 @@ static bool set_timer(leat_timers *timers, uint32_t slot, leat_pane_entry *entry
 
 bool leat_timers_set(leat_timers *timers, uint32_t slot, int64_t time_ms, const char *name)
 {
-    leat_pane_entry *entry = live_entry(timers, slot);
-    timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
+    leat_pane_entry *entry = leat_timers_entry(timers, slot);
+    leat_timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
     // Most often: the only timer of the key, and its node lies before it still.
     if (head && !name && !head->kind && !head->first && head->has_node && head->node_time <= time_ms) {
-        head->kind = KIND_UNNAMED;
+        head->kind = LEAT_TIMER_UNNAMED;
         head->time = time_ms;
         mark(timers, slot, entry);
         return true;
@@ -500,7 +462,7 @@ bool leat_timers_set(leat_timers *timers, uint32_t slot, int64_t time_ms, const 
 }
 
 // Whether the key has a timer of that time and name.
-static bool is_set(leat_timers *timers, const timer_slot *head, uint32_t slot, int64_t time_ms, const char *name,
+static bool is_set(leat_timers *timers, const leat_timer_slot *head, uint32_t slot, int64_t time_ms, const char *name,
                    size_t size)
 {
     if (head->kind && head->kind == kind_of(timers, name, size, false) && head->time == time_ms)
@@ -521,7 +483,7 @@ bool leat_timers_set_late(leat_timers *timers, uint32_t slot, int64_t time_ms, c
         leat_timers_clear(timers, slot, time_ms, name);
     if (!move_out(timers, slot, entry) || !add_record(timers, entry, slot, time_ms, name, size))
         return false;
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     timers->records[head->first - 1].setter = setter;
     mark(timers, slot, entry);
     return true;
@@ -529,17 +491,17 @@ bool leat_timers_set_late(leat_timers *timers, uint32_t slot, int64_t time_ms, c
 
 void leat_timers_clear(leat_timers *timers, uint32_t slot, int64_t time_ms, const char *name)
 {
-    leat_pane_entry *entry = live_entry(timers, slot);
+    leat_pane_entry *entry = leat_timers_entry(timers, slot);
     if (!entry)
         return;
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     if (!head->kind && !head->first)
         return;
     size_t size = name ? strlen(name) : 0;
     uint8_t kind = kind_of(timers, name, size, false);
     leat_timer_record *record;
     if (head->kind && head->kind == kind && (name || head->time == time_ms))
-        head->kind = KIND_NONE;
+        head->kind = LEAT_TIMER_NONE;
     else if (head->first && (record = find_record(timers, slot, time_ms, name, size)))
         remove_record(timers, record);
     else
@@ -549,13 +511,13 @@ void leat_timers_clear(leat_timers *timers, uint32_t slot, int64_t time_ms, cons
 
 void leat_timers_clear_all(leat_timers *timers, uint32_t slot)
 {
-    leat_pane_entry *entry = live_entry(timers, slot);
+    leat_pane_entry *entry = leat_timers_entry(timers, slot);
     if (!entry)
         return;
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     if (!head->kind && !head->first)
         return;
-    head->kind = KIND_NONE;
+    head->kind = LEAT_TIMER_NONE;
     while (head->first)
         remove_record(timers, &timers->records[head->first - 1]);
     mark(timers, slot, entry);
@@ -567,7 +529,7 @@ void leat_timers_clear_all(leat_timers *timers, uint32_t slot)
 static void settle_node(leat_timers *timers)
 {
     leat_timer_node *first = &timers->heap[0];
-    timer_slot *head = valid_slot(timers, first);
+    leat_timer_slot *head = valid_slot(timers, first);
     if (head && head->kind) {
         first->time = head->node_time = head->time;
         sift_down(timers, 0);
@@ -588,7 +550,7 @@ static bool settle_first(leat_timers *timers, int64_t until_ms)
         const leat_timer_node *first = &timers->heap[0];
         if (first->ref & FURTHER)
             return true;
-        const timer_slot *head = valid_slot(timers, first);
+        const leat_timer_slot *head = valid_slot(timers, first);
         if (head && head->kind && head->time == first->time)
             return true;
         settle_node(timers);
@@ -606,11 +568,11 @@ static const char *keep_name(leat_timers *timers, const char *name, size_t size)
 // The node stays: with the next timer of the key it is of use again.
 static void take_slot(leat_timers *timers, leat_pane_entry *entry, leat_timer_due *out_due)
 {
-    timer_slot *head = leat_pane_payload(entry);
-    uint32_t name = (uint32_t)head->kind - KIND_NAMES;
-    if (head->kind >= KIND_NAMES)
-        out_due->name = keep_name(timers, name_at(timers, name), timers->name_sizes[name]);
-    head->kind = KIND_NONE;
+    leat_timer_slot *head = leat_pane_payload(entry);
+    uint32_t name = (uint32_t)head->kind - LEAT_TIMER_NAMED;
+    if (head->kind >= LEAT_TIMER_NAMED)
+        out_due->name = keep_name(timers, leat_timers_name(timers, name), timers->name_sizes[name]);
+    head->kind = LEAT_TIMER_NONE;
 }
 
 static void take_record(leat_timers *timers, leat_timer_record *record, leat_timer_due *out_due)
@@ -627,7 +589,7 @@ bool leat_timers_take(leat_timers *timers, int64_t until_ms, leat_timer_due *out
         return false;
     leat_timer_node first = timers->heap[0];
     uint32_t slot = node_slot(timers, &first);
-    leat_pane_entry *entry = live_entry(timers, slot);
+    leat_pane_entry *entry = leat_timers_entry(timers, slot);
     *out_due = (leat_timer_due){.slot = slot, .time_ms = first.time};
     if (first.ref & FURTHER)
         take_record(timers, &timers->records[first.ref & ~FURTHER], out_due);
@@ -647,15 +609,15 @@ bool leat_timers_next(leat_timers *timers, int64_t *out_time_ms)
 
 bool leat_timers_any(const leat_timers *timers, uint32_t slot)
 {
-    leat_pane_entry *entry = live_entry(timers, slot);
-    const timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
+    leat_pane_entry *entry = leat_timers_entry(timers, slot);
+    const leat_timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
     return head && (head->kind || head->first);
 }
 
 int64_t leat_timers_only(const leat_timers *timers, uint32_t slot)
 {
-    leat_pane_entry *entry = live_entry(timers, slot);
-    const timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
+    leat_pane_entry *entry = leat_timers_entry(timers, slot);
+    const leat_timer_slot *head = entry ? leat_pane_payload(entry) : NULL;
     if (!head || (!head->kind && !head->first))
         return INT64_MAX;
     LEAT_ASSERT(head->kind);
@@ -669,7 +631,7 @@ bool leat_timers_release(leat_timers *timers, uint32_t slot)
         return true;
     if (entry->state == LEAT_PANE_GONE)
         return false;
-    timer_slot *head = leat_pane_payload(entry);
+    leat_timer_slot *head = leat_pane_payload(entry);
     if (head->kind || head->first)
         return false;
     timers->leftovers += head->has_node;
@@ -692,7 +654,7 @@ void leat_timers_shift(leat_timers *timers, int64_t by_ms)
             timers->records[timers->heap[i].ref & ~FURTHER].time = timers->heap[i].time;
     }
     for (uint32_t slot = 0; (entry = leat_pane_next(&timers->panes, timers->pane, 0, &slot)); slot++) {
-        timer_slot *head = leat_pane_payload(entry);
+        leat_timer_slot *head = leat_pane_payload(entry);
         head->time = later(head->time, by_ms);
         head->node_time = later(head->node_time, by_ms);
         if (entry->state == LEAT_PANE_LIVE)
@@ -707,104 +669,4 @@ size_t leat_timers_memory(const leat_timers *timers)
     return leat_panes_memory(&timers->panes) + timers->heap_capacity * sizeof *timers->heap +
            timers->record_capacity * sizeof *timers->records + timers->bucket_count * sizeof *timers->buckets +
            (timers->names ? LEAT_TIMER_NAMES * (LEAT_TIMER_NAME_MAX + 1) : 0) + timers->text_memory;
-}
-
-// ---- snapshots
-
-static void write_timer(leat_writer *writer, int64_t time, const char *name, size_t size, uint64_t setter)
-{
-    leat_write_varint_signed(writer, time);
-    leat_write_u8(writer, (name ? NAMED : 0) | (setter ? LATE : 0));
-    if (name)
-        leat_write_sized(writer, name, size);
-    if (setter)
-        leat_write_u64(writer, setter);
-}
-
-static void write_slot(const leat_timers *timers, const timer_slot *head, leat_writer *writer)
-{
-    uint64_t count = head->kind != KIND_NONE;
-    uint32_t last = 0;
-    for (uint32_t i = head->first; i; i = timers->records[i - 1].next, count++)
-        last = i;
-    leat_writer_reset(writer);
-    leat_write_u8(writer, VERSION);
-    leat_write_varint(writer, count);
-    if (head->kind) {
-        uint32_t name = (uint32_t)head->kind - KIND_NAMES;
-        bool named = head->kind >= KIND_NAMES;
-        write_timer(writer, head->time, named ? name_at(timers, name) : NULL, named ? timers->name_sizes[name] : 0, 0);
-    }
-    // The oldest first: restored in this order they lie as before.
-    for (uint32_t i = last; i; i = timers->records[i - 1].previous)
-        write_timer(writer, timers->records[i - 1].time, timers->records[i - 1].name,
-                    timers->records[i - 1].name_size ? timers->records[i - 1].name_size - 1 : 0,
-                    timers->records[i - 1].setter);
-    LEAT_ASSERT(!writer->failed);
-}
-
-static void snapshot_slot(leat_timers *timers, leat_snapshot *snapshot, uint8_t table, leat_writer *scratch,
-                          uint32_t slot, leat_pane_entry *entry)
-{
-    const timer_slot *head = leat_pane_payload(entry);
-    uint32_t group = leat_keys_group(timers->keys, slot);
-    leat_slice key = leat_keys_bytes(timers->keys, slot);
-    bool whole = snapshot->whole[group];
-    bool some = entry->state == LEAT_PANE_LIVE && (head->kind || head->first);
-    if (!whole && entry->epoch < timers->panes.epoch)
-        return;
-    if (some) {
-        write_slot(timers, head, scratch);
-        snapshot->put(snapshot, table, group, key, leat_writer_slice(scratch));
-    } else if (entry->stored && !whole) {
-        snapshot->remove(snapshot, table, group, key);
-    }
-    if (snapshot->keep_marks)
-        return;
-    entry->stored = some;
-    if (entry->state == LEAT_PANE_GONE)
-        leat_pane_erase(&timers->panes, timers->pane, slot);
-}
-
-void leat_timers_snapshot(leat_timers *timers, leat_snapshot *snapshot, uint8_t table, leat_writer *scratch)
-{
-    uint32_t since = snapshot->any_whole ? 0 : timers->panes.epoch;
-    leat_pane_entry *entry;
-    for (uint32_t slot = 0; (entry = leat_pane_next(&timers->panes, timers->pane, since, &slot)); slot++)
-        snapshot_slot(timers, snapshot, table, scratch, slot, entry);
-    if (!snapshot->keep_marks)
-        leat_panes_next_epoch(&timers->panes);
-}
-
-leat_code leat_timers_restore(leat_timers *timers, uint32_t slot, leat_slice value, leat_error *out_error)
-{
-    leat_reader reader;
-    leat_reader_init(&reader, value.data, value.size);
-    uint8_t version = leat_read_u8(&reader);
-    bool known = version >= 1 && version <= VERSION;
-    uint64_t count = leat_read_varint(&reader);
-    for (uint64_t i = 0; i < count && known && !reader.failed; i++) {
-        int64_t time = leat_read_varint_signed(&reader);
-        uint8_t flags = leat_read_u8(&reader);
-        bool named = flags & NAMED;
-        leat_slice name = named ? leat_read_sized(&reader) : leat_slice_of("", 0);
-        uint64_t setter = flags & LATE ? leat_read_u64(&reader) : 0;
-        known = flags <= (version == 1 ? NAMED : NAMED | LATE) && !(flags & LATE && setter == 0);
-        char text[LEAT_TIMER_NAME_MAX + 1] = {0};
-        if (reader.failed || !known || name.size > LEAT_TIMER_NAME_MAX)
-            break;
-        memcpy(text, name.data, name.size);
-        if (!(setter ? leat_timers_set_late(timers, slot, time, named ? text : NULL, setter)
-                     : leat_timers_set(timers, slot, time, named ? text : NULL)))
-            return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes is used up by stored timers",
-                                  timers->budget->limit);
-    }
-    if (!known || reader.failed || leat_reader_left(&reader))
-        return leat_error_set(out_error, LEAT_E_CORRUPT, "stored timers of %zu bytes are damaged", value.size);
-    leat_pane_entry *entry = live_entry(timers, slot);
-    if (entry) {
-        entry->epoch = 0;
-        entry->stored = 1;
-    }
-    return LEAT_OK;
 }

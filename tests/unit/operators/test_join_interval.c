@@ -410,13 +410,39 @@ static void test_budget(void **state)
     harness_destroy(h);
 }
 
+// At the ends of time, where a time and a bound have no sum; rows further out than the operator computes with are counted and left out.
+static void far_times(harness *h, void *argument)
+{
+    (void)argument;
+    static const int64_t watermarks[] = {INT64_MIN + 2, -1, 0, INT64_MAX / 4, INT64_MAX - 1};
+    const char *rows = "a,1,@@-9223372036854775807 | a,2,@@-2305843009213693950 | a,3,@@-1 | a,4,@@0 | "
+                       "a,5,@@2305843009213693950 | a,6,@@9223372036854775806";
+    for (size_t i = 0; i < sizeof watermarks / sizeof *watermarks; i++) {
+        harness_rows(h, 0, rows);
+        harness_rows(h, 1, rows);
+        harness_watermark(h, watermarks[i]);
+    }
+    harness_end_of_time(h);
+    assert_int_equal(harness_drops(h, LEAT_DROP_MISFIT), 20);
+}
+
+static void test_far_times(void **state)
+{
+    (void)state;
+    static const int64_t bounds_of[][2] = {{-5, 6}, {5, 10}, {-10, -5}, {1 - INT64_MAX / 4, INT64_MAX / 4 - 1}};
+    static const leat_join_kind kinds[] = {LEAT_JOIN_INNER, LEAT_JOIN_LEFT, LEAT_JOIN_RIGHT, LEAT_JOIN_FULL};
+    for (size_t i = 0; i < sizeof bounds_of / sizeof *bounds_of; i++)
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+            run(kinds[k], bounds_of[i][0], bounds_of[i][1], far_times);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inner),           cmocka_unit_test(test_outer),    cmocka_unit_test(test_condition),
-        cmocka_unit_test(test_processing_time), cmocka_unit_test(test_streams),  cmocka_unit_test(test_wide_rows),
-        cmocka_unit_test(test_unread_columns),  cmocka_unit_test(test_disorder), cmocka_unit_test(test_sweeps),
-        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_inner),           cmocka_unit_test(test_outer),     cmocka_unit_test(test_condition),
+        cmocka_unit_test(test_processing_time), cmocka_unit_test(test_streams),   cmocka_unit_test(test_wide_rows),
+        cmocka_unit_test(test_unread_columns),  cmocka_unit_test(test_disorder),  cmocka_unit_test(test_sweeps),
+        cmocka_unit_test(test_budget),          cmocka_unit_test(test_far_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

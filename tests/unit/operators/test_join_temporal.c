@@ -89,14 +89,14 @@ static void by_clock_once_read(harness *h, void *argument)
     assert_int_equal(harness_state_entries(h), 1);
 }
 
-// ---- time to live of 100
+// ---- time to live, of 100 where none is said
 
-static void run_idle(bool processing_time, harness_scenario scenario)
+static void run_ending(bool processing_time, int64_t state_ttl_ms, harness_scenario scenario)
 {
     leat_join_temporal_spec spec = {.sides = joins_sides(LEAT_JOIN_LEFT, 3, 3),
                                     .time_columns = {2, 2},
                                     .processing_time = processing_time,
-                                    .state_ttl_ms = 100};
+                                    .state_ttl_ms = state_ttl_ms};
     harness_setup setup = {.ops = &leat_operator_join_temporal_ops,
                            .spec = &spec,
                            .inputs = {LEFT, RIGHT},
@@ -104,6 +104,8 @@ static void run_idle(bool processing_time, harness_scenario scenario)
                            .start_ms = 1000};
     harness_run(&setup, scenario, NULL);
 }
+
+static void run_idle(bool processing_time, harness_scenario scenario) { run_ending(processing_time, 100, scenario); }
 
 // The end lies 150 ahead, and moves when it is less than 100 away.
 static void idle_by_clock(harness *h, void *argument)
@@ -154,9 +156,22 @@ static void idle_rows_that_wait(harness *h, void *argument)
     assert_int_equal(harness_state_entries(h), 0);
 }
 
+// A time to live that has no end is none.
+static void never_idle(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 1, "a,1,@@1");
+    harness_time(h, 1000000);
+    harness_rows(h, 0, "a,2,@@2");
+    harness_time(h, INT64_MAX - 1);
+    harness_rows(h, 0, "a,3,@@3");
+    harness_expect(h, "+I[a, 2, 2, a, 1, 1]@2 \n +I[a, 3, 3, a, 1, 1]@3");
+}
+
 static void test_time_to_live(void **state)
 {
     (void)state;
+    run_ending(true, INT64_MAX, never_idle);
     run_idle(true, idle_by_clock);
     run_idle(false, idle_rows_that_wait);
 }

@@ -460,6 +460,81 @@ static void test_random(void **state)
             }
 }
 
+// ---- damaged state
+
+typedef struct stored_key {
+    leat_snapshot snapshot; // first
+    uint32_t group;
+    size_t key_size, size;
+    char key[64], value[512];
+} stored_key;
+
+static void catch_put(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key, leat_slice value)
+{
+    stored_key *stored = (stored_key *)snapshot;
+    assert_int_equal(table, 1);
+    assert_true(key.size <= sizeof stored->key && value.size <= sizeof stored->value);
+    stored->group = group;
+    stored->key_size = key.size;
+    stored->size = value.size;
+    memcpy(stored->key, key.data, key.size);
+    memcpy(stored->value, value.data, value.size);
+}
+
+static void store_match(const harness_setup *setup, const char *names, stored_key *out)
+{
+    harness *h = harness_create(setup, HARNESS_SINGLE);
+    for (int i = 0; names[i]; i++)
+        feed_letter(h, "k", i + 1, names[i], i + 1);
+    harness_watermark(h, 50);
+    *out = (stored_key){.snapshot = {.all_whole = true, .any_whole = true, .put = catch_put}};
+    memset(out->snapshot.whole, 1, sizeof out->snapshot.whole);
+    leat_operator *match = harness_operator(h);
+    match->ops->snapshot(match, &out->snapshot);
+    assert_true(out->size > 0);
+    harness_destroy(h);
+}
+
+// Whatever the bytes: they are refused, or rows are taken after them.
+static void restore_damaged(const harness_setup *setup, const stored_key *stored)
+{
+    leat_error error;
+    harness *h = harness_create(setup, HARNESS_SINGLE);
+    leat_operator *match = harness_operator(h);
+    leat_code code = match->ops->restore(match, 1, stored->group, leat_slice_of(stored->key, stored->key_size),
+                                         leat_slice_of(stored->value, stored->size), &error);
+    assert_true(code == LEAT_OK || code == LEAT_E_CORRUPT || code == LEAT_E_LIMIT);
+    for (int i = 0; code == LEAT_OK && i < 3; i++)
+        feed_letter(h, "k", 60 + i, "abc"[i], 60 + i);
+    if (code == LEAT_OK)
+        harness_end_of_time(h);
+    harness_destroy(h);
+}
+
+static void damage(const char *pattern, const char *names)
+{
+    match_fixture f;
+    stored_key stored;
+    match_begin(&f, pattern);
+    store_match(&f.setup, names, &stored);
+    for (size_t at = 0; at < stored.size; at++)
+        for (int by = 1; by < 256; by += by < 8 || by >= 248 ? 1 : 40) {
+            stored_key damaged = stored;
+            damaged.value[at] = (char)(damaged.value[at] + by);
+            restore_damaged(&f.setup, &damaged);
+        }
+    for (; stored.size; stored.size--)
+        restore_damaged(&f.setup, &stored);
+    match_end(&f);
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    damage("a ~b ~c", "aab"); // without branches
+    damage("a ~b{1,} c", "abb");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,7 +542,7 @@ int main(void)
         cmocka_unit_test(test_negation),   cmocka_unit_test(test_skip),   cmocka_unit_test(test_skip_errors),
         cmocka_unit_test(test_time),       cmocka_unit_test(test_order),  cmocka_unit_test(test_processing_time),
         cmocka_unit_test(test_iterative),  cmocka_unit_test(test_budget), cmocka_unit_test(test_long_loop),
-        cmocka_unit_test(test_savepoint),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_savepoint),  cmocka_unit_test(test_random), cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
