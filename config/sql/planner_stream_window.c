@@ -46,6 +46,20 @@ static bool unite(stream_window *it)
     return plan_union(it->rule, parts, form->from_count, plan_text_span(form->from[1]), &it->input);
 }
 
+// Updates by key say only what is new; what a window has counted of the row before is taken out of it again.
+static bool make_whole(stream_window *it)
+{
+    const leat_rule_text *from = it->form->from[0];
+    relation whole;
+    if (!it->form->spec.updates)
+        return true; // refused later
+    plan_text_begin(it->rule, from);
+    if (!plan_normalized(it->rule, &it->input, plan_text_span(from), &whole))
+        return false;
+    it->input = whole;
+    return true;
+}
+
 static void use_scope(stream_window *it, const leat_schema *schema)
 {
     bool one = it->form->from_count == 1;
@@ -460,7 +474,7 @@ bool leat_plan_window(plan_rule *rule, const leat_rule_form *form, relation *out
 {
     stream_window it = {.rule = rule, .form = (const leat_window_form *)form};
     relation windows;
-    if (!unite(&it) || !filter(&it) || !check_input(&it) || !make_visible(&it))
+    if (!unite(&it) || !make_whole(&it) || !filter(&it) || !check_input(&it) || !make_visible(&it))
         return false;
     bool keyed = read_keys(&it), selected = read_items(&it);
     if (!keyed || !selected || !check_aggregates(&it))

@@ -54,6 +54,8 @@ def unknown(case):
         for key in held:
             if key not in KNOWN[part] and not (key == "time_zone" and held[key] == "UTC"):
                 return f"{part} key {key}"
+    if program["kind"] == "group_window" and any(each.get("changelog_mode", "insert_only") != "insert_only" for each in program["streams"].values()):
+        return "changes into a window of a form"
     return None if program["kind"] in KINDS else f"kind {program['kind']}"
 
 
