@@ -50,11 +50,14 @@ static sink_class class_of_sink(const leat_plan_sink *sink)
 {
     if (sink->commit == LEAT_COMMIT_NONE)
         return SINK_NOTHING;
-    switch (sink->driver->guarantee) {
+    const leat_sink_description *driver = sink->driver;
+    switch (driver->guarantee_with ? driver->guarantee_with(sink->settings) : driver->guarantee) {
     case 'E':
         return SINK_EXACT;
-    case 'I':
-        return sink->envelope ? SINK_IDENTIFIED : SINK_TWICE;
+    case 'P':
+        return SINK_IDENTIFIED;
+    case 'I': // a template has no place for the id
+        return sink->envelope && !sink->payload ? SINK_IDENTIFIED : SINK_TWICE;
     case 'A':
         return SINK_TWICE;
     default:

@@ -76,6 +76,8 @@ typedef struct leat_sink_description {
     // What the sink promises after a crash: 'E' exact by itself, 'I' exact after dedup by id, 'A' at least once, 'N' nothing.
     char guarantee;
     const char *guarantee_text;
+    // The same with these settings, or 'P': exact after dedup by an id that travels beside the payload. NULL: `guarantee`.
+    char (*guarantee_with)(const void *settings);
     leat_code (*check)(const void *settings, leat_error *out_error);
 } leat_sink_description;
 

@@ -8,6 +8,15 @@ static leat_code check_sink(const void *settings, leat_error *out_error)
     return leat_mqtt_connection_check(&mqtt->connection, out_error);
 }
 
+// MQTT 5 has user properties for the id.
+static char guarantee_with(const void *settings)
+{
+    const leat_mqtt_sink_settings *mqtt = settings;
+    if (mqtt->qos == 0)
+        return 'N';
+    return mqtt->connection.version == LEAT_MQTT_5 ? 'P' : 'I';
+}
+
 #define MEMBER(name) offsetof(leat_mqtt_sink_settings, name)
 static const leat_setting settings_table[] = {
     LEAT_MQTT_CONNECTION_ROWS(leat_mqtt_sink_settings),
@@ -43,5 +52,6 @@ const leat_sink_description leat_sink_mqtt_description = {
     .guarantee_text =
         "exactly once up to the broker after dedup by id (user property `id` with MQTT 5, or in the payload); qos 0: "
         "may be lost",
+    .guarantee_with = guarantee_with,
     .check = check_sink,
 };

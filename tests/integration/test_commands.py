@@ -47,6 +47,25 @@ class Commands(unittest.TestCase):
             self.assertIn("^", done.stderr)
             self.assertEqual(done.stdout, "")
 
+    def test_explain_promises_no_more_than_the_sink_keeps(self):
+        """An id tells repeats only where it travels: in the payload unless a template makes it, or beside it with MQTT 5."""
+        sinks = {
+            "five": ("topic: a, envelope: false", "exactly once, repeats are told by their id"),
+            "five_template": ("topic: a, payload: \"x{k}\"", "exactly once, repeats are told by their id"),
+            "three": ("topic: a, version: 3.1.1", "exactly once, repeats are told by their id"),
+            "three_bare": ("topic: a, version: 3.1.1, envelope: false", "at least once"),
+            "three_template": ("topic: a, version: 3.1.1, payload: \"x{k}\"", "at least once"),
+            "unasked": ("topic: a, qos: 0", "not guaranteed by the sink"),
+        }
+        with Folder() as folder:
+            path = folder / "gateway.yaml"
+            path.write_text("sources: { s: { driver: file, path: s.jsonl, fields: { k: string } } }\n"
+                            f"rules: {{ r: {{ sql: SELECT k FROM s, to: [{', '.join(sinks)}] }} }}\nsinks:\n"
+                            + "".join(f"  {name}: {{ driver: mqtt, url: \"mqtt://127.0.0.1:1\", {settings} }}\n" for name, (settings, _) in sinks.items()))
+            text = leat("explain", path).stdout
+            for name, (_, promise) in sinks.items():
+                self.assertIn(f"    s to {name}: {promise}\n", text)
+
     def test_check_and_explain_of_a_good_file(self):
         with Folder() as folder:
             path = folder / "gateway.yaml"
