@@ -25,7 +25,7 @@ static const leat_setting table[] = {
      "How long after its end a window still takes rows; it gives its whole result again for each."},
     {"late_to", LEAT_SETTING_TEXT_LIST, MEMBER(late_to), false, NULL, 0, 0, NULL,
      "The sink or sinks that take rows which came too late; they are also the stream RULE.late."},
-    {"state_ttl", LEAT_SETTING_DURATION, MEMBER(state_ttl_ms), false, "0", 0, 0, NULL,
+    {"state_ttl", LEAT_SETTING_DURATION, MEMBER(state_ttl_ms), false, "0", 0, LEAT_WINDOW_MS_MAX, NULL,
      "After this time without rows a key is forgotten; 0 is never."},
     {"state_ttl_refresh", LEAT_SETTING_CHOICE, MEMBER(state_ttl_refresh), false, "write", 0, 0, ttl_refreshes,
      "What begins the time anew in states of process functions: writing, or reading too. SQL's own go by writing."},

@@ -44,7 +44,7 @@ static bool table_known(plan_rule *rule, const leat_sql_scope *scope, const leat
 
 static bool read_ttl(plan_rule *rule, const leat_sql_scope *scope, const leat_sql_hint_entry *entry, int64_t *out_ms)
 {
-    if (entry->value.data && leat_duration_parse(entry->value, out_ms) && *out_ms >= 0)
+    if (entry->value.data && leat_duration_parse(entry->value, out_ms) && *out_ms >= 0 && *out_ms <= LEAT_WINDOW_MS_MAX)
         return table_known(rule, scope, entry);
     plan_error(rule, entry->value.data ? entry->value_span : entry->key.span,
                "STATE_TTL takes a duration for each table: STATE_TTL('a' = '1d')");
