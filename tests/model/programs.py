@@ -697,7 +697,8 @@ def pattern_rows(rng, letters="abcd"):
 @construct
 def pattern(rng):
     shape = inputs.Shape(rng, 1000)
-    shape.time_type, shape.base, shape.nulls = "TIMESTAMP_LTZ(3)", rng.choice([1000, 1_602_288_000_000]), 0
+    # Nothing at 0, as in programs_pattern.pattern_groups.
+    shape.time_type, shape.base, shape.nulls = "TIMESTAMP_LTZ(3)", rng.choice([100_000, 1_602_288_000_000]), 0
     streams = {"in": shape.stream({"k": "STRING", "n": "INT", "name": "STRING", "v": "INT"})}
     count = rng.randrange(1, 4)
     stages = []
