@@ -61,6 +61,9 @@ static leat_sql_expr *parse_table_argument(parser *p)
         expect_close(p, open);
     } else {
         expr->table.path = parse_path(p, "a table after TABLE");
+        if (at_kind(p, TOKEN_HINT_OPEN))
+            error_at(p, token_span(p, current(p)),
+                     "a hint stands behind a table of a FROM: TABLE (SELECT * FROM .. /*+ .. */) instead of TABLE ..");
     }
     expr->table.is_partitioned = take_words(p, KW_PARTITION, KW_BY);
     if (expr->table.is_partitioned)
