@@ -168,9 +168,9 @@ static leat_code restore_side(leat_join_interval *self, unsigned side, leat_inte
     if (!count)
         return LEAT_OK;
     if (self->streams) {
+        int64_t newest_ms = leat_interval_row_at(self, side, key, count - 1)->time_ms; // it may be gone afterwards
+        leat_interval_note_end(self, leat_interval_kept_until(self, side, newest_ms));
         leat_interval_catch_up_stream(self, side, key, slot, self->fired[side]);
-        leat_interval_note_end(
-            self, leat_interval_kept_until(self, side, leat_interval_row_at(self, side, key, count - 1)->time_ms));
         return LEAT_OK;
     }
     leat_code code = restore_alarms(self, side, key, slot, out_error);
