@@ -41,8 +41,14 @@ typedef struct over_key {
     int64_t last_ms; // time that last fired; begins at 0 (ORDER BY: at none)
     int64_t
         end_ms; // when it is forgotten: bounded RANGE by its own time, all others by the clock; LEAT_TIME_NONE: never
-    uint8_t *rows;         // of the frame, a ring behind its over_ring; NULL: none yet
-    over_marks *marks;     // NULL: none yet
+    union {     // pointers take eight bytes on every board
+        uint8_t *rows; // of the frame, a ring behind its over_ring; NULL: none yet
+        uint64_t rows_room;
+    };
+    union {
+        over_marks *marks; // NULL: none yet
+        uint64_t marks_room;
+    };
     uint32_t first, count; // the frame's rows by number, which goes on past 2^32
     uint32_t waiting;      // rows that are not in the frame yet
     uint8_t room_bits;     // of the ring, when there is one
