@@ -127,9 +127,22 @@ class Pages:
 
     CALL = re.compile(r"^\d+ +(pwrite64|pwritev|writev|write|fdatasync|fsync)\((\d+)<([^>]*)>(.*)\) += (\d+)")
 
+    @staticmethod
+    def whole(lines):
+        """A call during which another thread's began stands in two lines; it counts where it returned."""
+        begun = {}
+        for line in lines:
+            thread, _, text = line.partition(" ")
+            if text.endswith(" <unfinished ...>"):
+                begun[thread] = line.removesuffix(" <unfinished ...>")
+            elif resumed := re.match(r" *<\.\.\. \w+ resumed>(.*)", text):
+                yield begun.pop(thread, "") + resumed[1]
+            else:
+                yield line
+
     def __init__(self, trace, home):
         self.written, pending = {}, {}
-        for line in trace.read_text(errors="replace").splitlines():
+        for line in self.whole(trace.read_text(errors="replace").splitlines()):
             match = self.CALL.match(line)
             if not match or not match[3].startswith(str(home / ".leat")):
                 continue
