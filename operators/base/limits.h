@@ -24,8 +24,9 @@ enum {
     LEAT_SEGMENT_BYTES = 4 << 20,    // journal and outbox segments
 };
 
-// Times and windows of a thousand centuries and more belong nowhere, so that nothing overflows.
-#define LEAT_WINDOW_MS_MAX (INT64_MAX / 4)
+// Times and windows of a thousand centuries and more belong nowhere, so that nothing overflows. A power of two, since
+// tables of settings hold their limits as doubles.
+#define LEAT_WINDOW_MS_MAX (INT64_C(1) << 61)
 
 _Static_assert(LEAT_PAYLOAD_BYTES_MAX + 4096 <= LEAT_RECORD_BYTES_MAX, "a payload and its envelope fit into a record");
 _Static_assert(LEAT_RECORD_BYTES_MAX * 2 <= LEAT_SEGMENT_BYTES, "a record fits into a segment");
