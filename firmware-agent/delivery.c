@@ -13,6 +13,7 @@ enum {
     HEAD_MAX = 1 + 8 + 1 + 8 + 8 + 10,
     CROWDED_PART = 8, // of the outbox's bound: results of no checkpoint yet
     HELD_PART = 4,
+    DAMAGE_TOLD_MAX = 16, // damaged places that one run tells one by one
 };
 
 // ---- control: what the driver sees; any thread
@@ -169,8 +170,12 @@ static void outbox_state(void *context, leat_log *log, leat_log_state state, con
 void leat_delivery_tell_damage(leat_delivery_line *line, leat_log_gap gap)
 {
     leat_ledger_add(line->setup.ledger, line->plan->name, "outbox-damage", 1, leat_wall_ms(line->setup.env));
-    leat_say(LEAT_LEVEL_WARNING, "sink '%s': bytes %llu to %llu of the outbox are damaged: results lost",
-             line->plan->name, (unsigned long long)gap.from, (unsigned long long)gap.to);
+    if (line->damage_told == DAMAGE_TOLD_MAX)
+        return;
+    line->damage_told++;
+    leat_say(LEAT_LEVEL_WARNING, "sink '%s': bytes %llu to %llu of the outbox are damaged: results lost%s",
+             line->plan->name, (unsigned long long)gap.from, (unsigned long long)gap.to,
+             line->damage_told == DAMAGE_TOLD_MAX ? "; more such places are only counted" : "");
 }
 
 // What may not leave yet does not count: the bound is for receivers that are away, and must not stop the checkpoint that lets it leave.

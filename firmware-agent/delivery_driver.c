@@ -163,25 +163,25 @@ static void pass_damage(leat_delivery_line *line)
 // The next record that may leave into `kept`. LEAT_AGAIN: none.
 static leat_code next_record(leat_delivery_line *line, leat_error *out_error)
 {
-    if (line->has_kept)
-        return LEAT_OK;
-    if (leat_delivery_needs_commit(line))
-        return LEAT_AGAIN; // the commit wakes us
-    if (leat_log_reader_position(line->reader) >= may_leave(line)) {
-        pass_damage(line);
-        return LEAT_AGAIN;
+    leat_code code = LEAT_OK;
+    while (!line->has_kept) {
+        if (leat_delivery_needs_commit(line))
+            return LEAT_AGAIN; // the commit wakes us
+        if (leat_log_reader_position(line->reader) >= may_leave(line)) {
+            pass_damage(line);
+            return LEAT_AGAIN;
+        }
+        uint64_t position;
+        leat_log_gap gap;
+        code = leat_log_reader_next(line->reader, &line->kept, &position, &gap, out_error);
+        if (code == LEAT_E_CORRUPT)
+            leat_delivery_tell_damage(line, gap);
+        else if (code != LEAT_OK)
+            return code;
+        else
+            line->has_kept = true;
+        line->kept_end = leat_log_reader_position(line->reader);
     }
-    uint64_t position;
-    leat_log_gap gap;
-    leat_code code = leat_log_reader_next(line->reader, &line->kept, &position, &gap, out_error);
-    if (code == LEAT_E_CORRUPT) {
-        leat_delivery_tell_damage(line, gap);
-        return next_record(line, out_error);
-    }
-    if (code != LEAT_OK)
-        return code;
-    line->kept_end = leat_log_reader_position(line->reader);
-    line->has_kept = true;
     return LEAT_OK;
 }
 

@@ -46,6 +46,7 @@ struct leat_delivery_line {
     leat_slice kept;           // a record that the driver did not take yet; borrowed from the reader
     uint64_t kept_end;
     bool has_kept;
+    uint32_t damage_told;
 };
 
 // -- delivery.c
