@@ -89,14 +89,12 @@ static bool hold(leat_match *m, const leat_batch *batch, uint32_t row, uint32_t 
 
 // ---- processing time
 
-static bool sorts(const leat_match *m) { return m->spec->time_column < 0 && m->spec->order_count; }
-
 static void wake(leat_match *m)
 {
     int64_t least = leat_alarms_least(&m->alarms);
     if (m->spec->time_column >= 0)
         return;
-    if (sorts(m) && m->held.count && m->held.heap[0]->time_ms + 1 < least)
+    if (leat_match_sorts(m) && m->held.count && m->held.heap[0]->time_ms + 1 < least)
         least = m->held.heap[0]->time_ms + 1;
     if (least >= m->asked_ms)
         return;
@@ -104,22 +102,21 @@ static void wake(leat_match *m)
     m->base.context->wake_at(m->base.context, least);
 }
 
-// Rows that are sorted wait until their millisecond is over.
 static leat_code catch_up(leat_match *m, leat_error *out_error)
 {
     int64_t now = m->base.context->now_ms;
     if (m->spec->time_column >= 0)
         return LEAT_OK;
-    if ((!sorts(m) || !leat_held_due(&m->held, now - 1)) && leat_alarms_least(&m->alarms) > now)
+    if ((!leat_match_sorts(m) || !leat_held_due(&m->held, now - 1)) && leat_alarms_least(&m->alarms) > now)
         return LEAT_OK;
-    return leat_match_run_due(m, sorts(m) ? now - 1 : now, m->watermark_ms, out_error);
+    return leat_match_run_due(m, now, m->watermark_ms, out_error);
 }
 
 static bool handle_now(leat_match *m, const leat_batch *batch, uint32_t row, uint32_t slot)
 {
     int64_t now = m->base.context->now_ms;
     uint64_t cause = batch->cause ? batch->cause[row] : 0;
-    if (sorts(m)) {
+    if (leat_match_sorts(m)) {
         leat_slice encoded = encode(m, batch, row);
         return !m->writer.failed && leat_held_add(&m->held, 0, slot, now, LEAT_INSERT, cause, encoded);
     }
@@ -278,6 +275,23 @@ static leat_code restore_key(leat_match *m, uint32_t slot, leat_slice value, lea
     return leat_pattern_restore(&m->nfa, &key->pattern, value, &m->scratch, out_error);
 }
 
+// A row is decoded without a further look when it is its turn.
+static leat_code restore_row(leat_match *m, uint32_t slot, uint64_t sequence, leat_slice value, leat_error *out_error)
+{
+    leat_slice bytes;
+    leat_reader reader;
+    leat_value column;
+    bool whole = leat_held_stored_bytes(value, &bytes);
+    leat_reader_init(&reader, bytes.data, bytes.size);
+    leat_arena_reset(&m->scratch);
+    for (uint32_t i = 0; i < m->kept.count && whole; i++)
+        whole = leat_value_decode(m->types[i], &reader, &m->scratch, &column);
+    if (!whole || leat_reader_left(&reader))
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of a pattern, %zu bytes, is damaged",
+                              value.size);
+    return leat_held_restore(&m->held, slot, sequence, value, out_error);
+}
+
 static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
                          leat_error *out_error)
 {
@@ -293,7 +307,7 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
         return code;
     if (!leat_match_reserve_marks(m))
         return leat_match_no_budget(m, out_error);
-    return table == TABLE_ROWS ? leat_held_restore(&m->held, slot, sequence, value, out_error)
+    return table == TABLE_ROWS ? restore_row(m, slot, sequence, value, out_error)
                                : restore_key(m, slot, value, out_error);
 }
 

@@ -86,6 +86,9 @@ typedef struct leat_match {
     leat_writer writer;
 } leat_match;
 
+// Rows of one millisecond of the clock are sorted: they wait until it is over.
+static inline bool leat_match_sorts(const leat_match *m) { return m->spec->time_column < 0 && m->spec->order_count; }
+
 // match_key.c
 leat_code leat_match_no_budget(const leat_match *m, leat_error *out_error);
 leat_match_key *leat_match_key_find(const leat_match *m, uint32_t slot); // NULL: it has no partial matches

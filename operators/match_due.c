@@ -268,6 +268,8 @@ static bool run_in_order(leat_match *m, int64_t until_ms)
 
 static bool run_list(leat_match *m, int64_t until_ms)
 {
+    if (!m->due.count)
+        return true;
     if (!m->due.alarms && !m->spec->order_count)
         return run_in_order(m, until_ms);
     for (uint32_t i = 0; i < m->due.count; i++)
@@ -290,7 +292,7 @@ leat_code leat_match_run_due(leat_match *m, int64_t until_ms, int64_t watermark_
     list->count = list->alarms = 0;
     if (m->spec->order_count)
         leat_arena_reset(&m->scratch);
-    bool done = take_rows(m, until_ms);
+    bool done = take_rows(m, leat_match_sorts(m) ? until_ms - 1 : until_ms);
     done = done && (leat_alarms_least(&m->alarms) > until_ms || take_alarms(m, until_ms));
     if (list->count)
         leat_match_forward(m, watermark_before_ms);

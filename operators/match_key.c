@@ -85,8 +85,7 @@ bool leat_match_handle_row(leat_match *m, leat_match_key **inout_key, const matc
     }
     if (!*inout_key || !leat_pattern_row(&m->nfa, &(*inout_key)->pattern, row->time_ms, row->cause))
         return false;
-    leat_pattern_set_timer(&m->nfa, &(*inout_key)->pattern, row->time_ms);
-    return true;
+    return leat_pattern_set_timer(&m->nfa, &(*inout_key)->pattern, row->time_ms);
 }
 
 // When a key is looked at because of its time. A millisecond of the clock has to be over, as in Flink.
@@ -94,6 +93,12 @@ int64_t leat_match_alarm_of(const leat_match *m, const leat_match_key *key)
 {
     int64_t timer = key->pattern.timer_ms;
     return m->spec->time_column < 0 && timer != INT64_MAX ? timer + 1 : timer;
+}
+
+static void pass_timers(leat_match *m, leat_match_key *key, int64_t now_ms)
+{
+    if (leat_match_alarm_of(m, key) <= now_ms)
+        leat_pattern_pass_timers(&m->nfa, &key->pattern, m->spec->time_column < 0 ? now_ms - 1 : now_ms);
 }
 
 bool leat_match_set_alarm(leat_match *m, leat_match_key *key, uint32_t slot)
@@ -114,14 +119,13 @@ bool leat_match_end_key(leat_match *m, leat_match_key *key, uint32_t slot, int64
     if (!key)
         return true;
     leat_pane_entry *entry = leat_pane_of_payload(key);
-    if (leat_pattern_is_idle(&key->pattern)) {
+    pass_timers(m, key, now_ms);
+    if (leat_pattern_is_idle(&key->pattern) && !key->pattern.timers) {
         leat_pattern_clear(&m->nfa, &key->pattern);
         m->marks[slot] &= ~MATCH_MARK_LIVE;
         (void)leat_pane_remove(&m->panes, m->pane, slot, entry);
         return true;
     }
-    if (key->pattern.timer_ms <= now_ms)
-        leat_pattern_next_timer(&m->nfa, &key->pattern);
     leat_pane_mark(&m->panes, m->pane, slot, entry);
     return leat_match_set_alarm(m, key, slot);
 }

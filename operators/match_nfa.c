@@ -86,6 +86,7 @@ void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key)
     if (!nfa->is_line || !leat_line_keep_room(&nfa->pool, key->runs.runs, key->runs.room))
         pattern_queue_free(nfa->budget, &key->runs);
     pattern_queue_free(nfa->budget, &key->done);
+    pattern_timers_free(nfa->budget, &key->timers);
     *key = (pattern_key){0};
 }
 
@@ -691,21 +692,32 @@ static int64_t timer_after(const pattern_nfa *nfa, int64_t time_ms)
     return time_ms > INT64_MAX - nfa->spec->within_ms ? INT64_MAX : time_ms + nfa->spec->within_ms;
 }
 
-void leat_pattern_set_timer(const pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
+bool leat_pattern_set_timer(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
 {
+    if (nfa->spec->within_ms <= 0 || !nfa->new_start)
+        return true;
     int64_t timer = timer_after(nfa, time_ms);
-    if (nfa->spec->within_ms > 0 && nfa->new_start && timer < key->timer_ms)
+    if (timer < key->timer_ms)
         key->timer_ms = timer;
+    return !nfa->graph.has_within || pattern_timers_add(nfa->budget, &key->timers, timer);
 }
 
-void leat_pattern_next_timer(const pattern_nfa *nfa, pattern_key *key)
+// Without times of stages a timer finds nothing that the timers of living runs do not find.
+static int64_t timer_of_runs(const pattern_nfa *nfa, const pattern_key *key)
 {
-    key->timer_ms = INT64_MAX;
+    int64_t least = INT64_MAX;
     for (uint32_t i = 0; nfa->spec->within_ms > 0 && i < key->runs.count; i++) {
         const pattern_run *run = &key->runs.runs[i];
-        if (run->start_ms > 0 && timer_after(nfa, run->start_ms) < key->timer_ms)
-            key->timer_ms = timer_after(nfa, run->start_ms);
+        if (run->start_ms > 0 && timer_after(nfa, run->start_ms) < least)
+            least = timer_after(nfa, run->start_ms);
     }
+    return least;
+}
+
+void leat_pattern_pass_timers(const pattern_nfa *nfa, pattern_key *key, int64_t until_ms)
+{
+    pattern_timers_pass(nfa->budget, &key->timers, until_ms);
+    key->timer_ms = nfa->graph.has_within ? pattern_timers_first(key->timers) : timer_of_runs(nfa, key);
 }
 
 // ---- life

@@ -12,6 +12,7 @@
 
 #include "operators/match_line.h"
 #include "operators/match_queue.h"
+#include "operators/match_timers.h"
 
 typedef struct pattern_key {
     pattern_queue runs, done;
@@ -19,7 +20,8 @@ typedef struct pattern_key {
     int64_t last_ms;   // time of the last row that was taken
     int64_t newest_ms; // no row that was taken is later; not stored
     uint32_t next_id;
-    int64_t timer_ms; // when to look at the time without a row; INT64_MAX: never
+    int64_t timer_ms;       // when to look at the time without a row; INT64_MAX: never
+    pattern_timers *timers; // all of them, where stages have times of their own
 } pattern_key;
 
 typedef struct pattern_way {
@@ -66,7 +68,7 @@ LEAT_MUST_CHECK leat_code leat_pattern_init(pattern_nfa *nfa, const leat_match_s
                                             leat_arena *arena, leat_budget *budget, leat_error *out_error);
 void leat_pattern_fini(pattern_nfa *nfa); // also of zeroes
 LEAT_MUST_CHECK bool leat_pattern_begin_key(pattern_nfa *nfa, pattern_key *key);
-// Nothing but the start state is left: the key may be forgotten.
+// Nothing but the start state is left: the key may be forgotten when it has no timers either.
 static inline bool leat_pattern_is_idle(const pattern_key *key)
 {
     return key->runs.count <= 1 && !key->done.count && !key->buffer.first;
@@ -81,6 +83,6 @@ LEAT_MUST_CHECK bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, in
 LEAT_MUST_CHECK bool leat_pattern_begins(pattern_nfa *nfa, bool *out_begins);
 // The simple conditions of which a row has to fit one to begin a match; 0: it is not that simple.
 uint64_t leat_pattern_begin_mask(const pattern_nfa *nfa);
-// After a row or time in which new_start may have been set for rows of the key.
-void leat_pattern_set_timer(const pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
-void leat_pattern_next_timer(const pattern_nfa *nfa, pattern_key *key); // the timer has gone off
+// After a row: until new_start is taken back each row sets a timer, as in Flink.
+LEAT_MUST_CHECK bool leat_pattern_set_timer(pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
+void leat_pattern_pass_timers(const pattern_nfa *nfa, pattern_key *key, int64_t until_ms); // they have gone off

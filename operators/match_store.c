@@ -2,7 +2,7 @@
 
 #include "operators/core/batch.h"
 
-enum { VERSION = 1, VERSION_LINE = 2 };
+enum { VERSION = 1, VERSION_LINE = 2, VERSION_TIMERS = 3, VERSION_BYTES = 2, EDGE_BYTES = 3 };
 
 // ---- numbering
 
@@ -109,14 +109,35 @@ static uint64_t event_count(const pattern_key *key)
     return count;
 }
 
-static void store_head(const pattern_key *key, uint8_t version, leat_writer *out)
+static uint8_t version_of(const pattern_nfa *nfa)
 {
-    leat_write_u8(out, version);
-    leat_write_varint_signed(out, key->last_ms);
-    leat_write_varint(out, key->next_id);
+    return nfa->is_line ? VERSION_LINE : nfa->graph.has_within ? VERSION_TIMERS : VERSION;
+}
+
+static void store_timers(const pattern_key *key, leat_writer *out)
+{
+    uint32_t count = key->timers ? key->timers->count : 0;
+    leat_write_varint(out, count);
+    for (uint32_t i = 0; i < count; i++)
+        leat_write_varint_signed(out, key->timers->due_ms[i]);
+}
+
+static void store_timer(const pattern_key *key, leat_writer *out)
+{
     leat_write_u8(out, key->timer_ms != INT64_MAX);
     if (key->timer_ms != INT64_MAX)
         leat_write_varint_signed(out, key->timer_ms);
+}
+
+static void store_head(const pattern_nfa *nfa, const pattern_key *key, leat_writer *out)
+{
+    leat_write_u8(out, version_of(nfa));
+    leat_write_varint_signed(out, key->last_ms);
+    leat_write_varint(out, key->next_id);
+    if (nfa->graph.has_within)
+        store_timers(key, out);
+    else
+        store_timer(key, out);
 }
 
 // ---- without branches; `locks` of a row, which has none, is its number meanwhile
@@ -173,7 +194,7 @@ static void store_line(const pattern_nfa *nfa, pattern_key *key, leat_arena *scr
     uint32_t count = 0, room = 0;
     list_events(&key->runs, scratch, &events, &count, &room);
     list_events(&key->done, scratch, &events, &count, &room);
-    store_head(key, VERSION_LINE, out);
+    store_head(nfa, key, out);
     leat_write_varint(out, count);
     for (uint32_t i = 0; i < count; i++)
         store_line_event(nfa, events[i], out);
@@ -191,7 +212,7 @@ void leat_pattern_store(pattern_nfa *nfa, pattern_key *key, leat_arena *scratch,
     }
     numbered all = {.arena = scratch};
     number_all(&all, key);
-    store_head(key, VERSION, out);
+    store_head(nfa, key, out);
     leat_write_varint(out, all.count);
     for (uint32_t i = 0; i < all.count; i++) {
         leat_write_varint(out, all.versions[i]->parent ? all.versions[i]->parent->number : 0);
@@ -221,17 +242,19 @@ typedef struct restoring {
     bool no_memory;
 } restoring;
 
-// A count that the bytes that are left could hold.
-static bool read_count(restoring *r, uint64_t *out_count)
+// A count of what takes so many bytes at least, which those that are left could hold.
+static bool read_count_of(restoring *r, size_t bytes, uint64_t *out_count)
 {
     *out_count = leat_read_varint(r->in);
-    return !r->in->failed && *out_count <= leat_reader_left(r->in);
+    return !r->in->failed && *out_count <= leat_reader_left(r->in) / bytes;
 }
+
+static bool read_count(restoring *r, uint64_t *out_count) { return read_count_of(r, 1, out_count); }
 
 static bool restore_versions(restoring *r)
 {
     uint64_t count;
-    if (!read_count(r, &count))
+    if (!read_count_of(r, VERSION_BYTES, &count))
         return false;
     r->versions = leat_arena_array(r->arena, pattern_version *, count + 1);
     for (; r->version_count < count; r->version_count++) {
@@ -294,7 +317,7 @@ static void nodes_add(restoring *r, pattern_node *node)
 static bool restore_edges(restoring *r, pattern_node *node)
 {
     uint64_t count;
-    if (!read_count(r, &count))
+    if (!read_count_of(r, EDGE_BYTES, &count))
         return false;
     if (count) {
         node->edges = leat_budget_alloc(r->nfa->budget, count * sizeof *node->edges);
@@ -323,10 +346,23 @@ static bool restore_node(restoring *r, pattern_event *event, pattern_node **inou
     node->stage = (uint32_t)stage;
     node->locks = (uint32_t)locks;
     node->present = leat_read_u8(r->in);
-    if (r->in->failed || stage >= r->nfa->spec->stage_count || locks > UINT32_MAX || !restore_edges(r, node))
+    if (r->in->failed || stage >= r->nfa->spec->stage_count || locks > UINT32_MAX || !restore_edges(r, node) ||
+        (!node->present && node->edge_count))
         return false;
     nodes_add(r, node);
     return true;
+}
+
+// Whether these are the kept columns, and nothing behind them.
+static bool is_row(restoring *r, leat_slice row)
+{
+    leat_reader reader;
+    leat_value value;
+    bool decoded = true;
+    leat_reader_init(&reader, row.data, row.size);
+    for (uint32_t i = 0; decoded && i < r->nfa->spec->kept_count; i++)
+        decoded = leat_value_decode(r->nfa->types[i], &reader, r->arena, &value);
+    return decoded && !reader.failed && !leat_reader_left(&reader);
 }
 
 static bool restore_event(restoring *r)
@@ -334,7 +370,7 @@ static bool restore_event(restoring *r)
     int64_t time_ms = leat_read_varint_signed(r->in);
     uint64_t id = leat_read_varint(r->in), locks = leat_read_varint(r->in), cause = leat_read_u64(r->in), count;
     leat_slice row = leat_read_sized(r->in);
-    if (r->in->failed || id > UINT32_MAX || locks > UINT32_MAX || !read_count(r, &count))
+    if (r->in->failed || id > UINT32_MAX || locks > UINT32_MAX || !read_count(r, &count) || !is_row(r, row))
         return false;
     pattern_event *event = pattern_event_new(r->nfa->budget, &r->key->buffer, r->nfa->types, r->nfa->spec->kept_count,
                                              row, time_ms, (uint32_t)id, cause);
@@ -474,16 +510,43 @@ static bool restore_line(restoring *r)
     return restored;
 }
 
+// Rising.
+static bool restore_timers(restoring *r)
+{
+    uint64_t count;
+    if (!read_count(r, &count))
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t due_ms = leat_read_varint_signed(r->in);
+        if (r->in->failed || (i && due_ms <= r->key->timers->due_ms[i - 1]))
+            return false;
+        r->no_memory = !pattern_timers_add(r->nfa->budget, &r->key->timers, due_ms);
+        if (r->no_memory)
+            return false;
+    }
+    r->key->timer_ms = pattern_timers_first(r->key->timers);
+    return true;
+}
+
+static bool restore_head(restoring *r)
+{
+    bool known = leat_read_u8(r->in) == version_of(r->nfa);
+    r->key->newest_ms = r->key->last_ms = leat_read_varint_signed(r->in);
+    r->key->next_id = (uint32_t)leat_read_varint(r->in);
+    if (!known || r->nfa->graph.has_within)
+        return known && restore_timers(r);
+    r->key->timer_ms = leat_read_u8(r->in) ? leat_read_varint_signed(r->in) : INT64_MAX;
+    return true;
+}
+
 static bool restore_key(restoring *r)
 {
     uint64_t events;
-    bool known = leat_read_u8(r->in) == (r->nfa->is_line ? VERSION_LINE : VERSION);
-    r->key->newest_ms = r->key->last_ms = leat_read_varint_signed(r->in);
-    r->key->next_id = (uint32_t)leat_read_varint(r->in);
-    r->key->timer_ms = leat_read_u8(r->in) ? leat_read_varint_signed(r->in) : INT64_MAX;
-    if (known && r->nfa->is_line)
+    if (!restore_head(r))
+        return false;
+    if (r->nfa->is_line)
         return restore_line(r);
-    if (!known || !restore_versions(r) || !read_count(r, &events))
+    if (!restore_versions(r) || !read_count(r, &events))
         return false;
     for (uint64_t i = 0; i < events; i++)
         if (!restore_event(r))

@@ -7,7 +7,9 @@
 //   twice (partial, complete): varint runs as they lie in their heap, each: varint state, varint node (0: the start state), varint version,
 //     and for all but the start state: signed varint first time, varint first number
 //
-// Of a pattern without branches (match_line.h):
+// Where stages have times of their own it is version 3, and all timers (match_timers.h) stand in the place of one: varint how many, each signed varint, rising.
+//
+// Of a pattern without branches (match_line.h), which has no such stages:
 //
 //   u8 version 2, time, number and timer as above
 //   varint rows, each: signed varint time, varint number, u64 cause, the kept columns

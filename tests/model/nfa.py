@@ -342,7 +342,7 @@ class Automaton:
         self.graph, self.within, self.skip, self.strict_skip = graph, within, skip, strict_skip
         self.partials, self.completed = Queue(), Queue()
         self.partials.add(Partial(graph.start, (), None, None))
-        self.started = False
+        self.started = False  # since the owner took it back
 
     def advance(self, now):
         """(matches, timed out partial matches) when time has come to `now`."""
@@ -370,7 +370,6 @@ class Automaton:
 
     def process(self, event, identity):
         left, potential = Queue(), Queue()
-        self.started = False
         for partial in self.partials.items:
             kept, discard = [], False
             for made in self.next_of(partial, event, identity):

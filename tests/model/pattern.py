@@ -58,6 +58,7 @@ class Patterns(Node):
         for ts in sorted(ts for ts in waiting if ts <= now):
             self.take(key, self.sorted(waiting.pop(ts)), ts)
         self.advance(self.automaton(key), now)
+        self.automaton(key).started = False  # all rows behind one that began a match have set timers, as in Flink
 
     def sorted(self, rows):
         from process import sort_rows
@@ -80,6 +81,8 @@ class Patterns(Node):
                 self.emit("+I", self.result(path), ts if self.timed else None)
             if self.within and automaton.started:
                 self.clock_timers.add((ts + self.within + 1, key)) if self.by_clock else self.timers.add((ts + self.within, key))
+        if self.by_clock or self.immediate is not None:
+            automaton.started = False
 
 
 def condition_of(text, columns, names):
