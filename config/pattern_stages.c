@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "config/pattern.h"
+#include "operators/match_graph.h"
 
 typedef struct stage_settings {
     int64_t within_ms;
@@ -253,10 +254,21 @@ static void read_keys(pattern_reader *r, const stage_place *p)
         check_loop(r, p);
 }
 
+// Any text will do, as in Flink: an expression has it in backticks where it is no word.
+static bool is_stage_name(leat_slice name)
+{
+    bool good = name.size > 0 && name.size < LEAT_NAME_SIZE;
+    for (size_t i = 0; good && i < name.size; i++)
+        good = (unsigned char)name.data[i] >= ' ' && name.data[i] != '`';
+    return good;
+}
+
 static bool check_name(pattern_reader *r, uint32_t i, const leat_yaml_node *name)
 {
-    if (!gateway_check_name(r->g, name, "stage"))
+    if (name->kind != LEAT_YAML_SCALAR || !is_stage_name(name->text)) {
+        fail(r, name, "the name of a stage is a text of 1 to %d bytes without ` and line breaks", LEAT_NAME_SIZE - 1);
         return false;
+    }
     for (uint32_t k = 0; k < i; k++)
         if (leat_slice_equal(r->stages[k].stage.name, name->text)) {
             fail(r, name, "there are two stages named '%.*s'", (int)name->text.size, name->text.data);
@@ -303,6 +315,25 @@ static void read_list(pattern_reader *r, const leat_yaml_node *node, bool nested
     }
 }
 
+// How many states they become: with groups in groups a few numbers make many.
+static void check_size(pattern_reader *r, const leat_yaml_node *node)
+{
+    leat_match_stage stages[LEAT_MATCH_STAGES];
+    leat_arena scratch;
+    pattern_graph graph;
+    leat_error error;
+    leat_match_spec spec = {.stage_count = r->stage_count, .stages = stages, .within_ms = r->form->within_ms};
+    for (uint32_t i = 0; i < r->stage_count; i++) {
+        stages[i] = r->stages[i].stage;
+        stages[i].where = r->stages[i].where ? 0 : -1;
+        stages[i].until = r->stages[i].until ? 0 : -1;
+    }
+    leat_arena_init(&scratch, r->g->arena->env, 0);
+    if (leat_pattern_compile(&scratch, &spec, &graph, &error) != LEAT_OK)
+        fail(r, node, "%s", error.message);
+    leat_arena_fini(&scratch);
+}
+
 void pattern_read_stages(pattern_reader *r)
 {
     const leat_yaml_node *node = leat_yaml_find(r->value, "stages");
@@ -317,6 +348,8 @@ void pattern_read_stages(pattern_reader *r)
     if (last->contiguity == LEAT_MATCH_NOT_FOLLOWED && !r->form->within_ms && !last->within_ms && last->name.size)
         fail(r, node->items[node->count - 1],
              "'not_followed_by' at the end needs 'within': when is it sure that no such row comes?");
+    if (!r->failed)
+        check_size(r, node);
 }
 
 bool pattern_bounds_steps(const pattern_reader *r)

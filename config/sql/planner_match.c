@@ -2,6 +2,7 @@
 #include "config/sql/planner_match.h"
 
 #include "operators/base/suggest.h"
+#include "operators/match_graph.h"
 
 typedef struct clause {
     plan_rule *rule;
@@ -69,6 +70,12 @@ static bool set_quantifier(clause *c, const leat_sql_pattern *repeat, leat_match
         plan_error(c->rule, repeat->quantifier, "a variable that repeats 0 times matches nothing: leave it out");
         return false;
     }
+    if (repeat->min > LEAT_MATCH_STATES ||
+        (repeat->max > LEAT_MATCH_STATES && repeat->max != LEAT_SQL_PATTERN_UNBOUNDED)) {
+        plan_error(c->rule, repeat->quantifier, "a variable repeats at most %d times, found %u", LEAT_MATCH_STATES,
+                   repeat->min > LEAT_MATCH_STATES ? repeat->min : repeat->max);
+        return false;
+    }
     stage->optional = repeat->min == 0;
     stage->repeated = !once;
     stage->from = repeat->min ? repeat->min : 1;
@@ -109,6 +116,21 @@ static bool add_pattern(clause *c, const leat_sql_pattern *pattern)
     return all;
 }
 
+// All variables together.
+static bool check_size(clause *c)
+{
+    leat_arena scratch;
+    pattern_graph graph;
+    leat_error error;
+    leat_match_spec spec = {.stage_count = c->match.stage_count, .stages = c->match.stages};
+    leat_arena_init(&scratch, c->rule->arena->env, 0);
+    leat_code code = leat_pattern_compile(&scratch, &spec, &graph, &error);
+    leat_arena_fini(&scratch);
+    if (code != LEAT_OK)
+        plan_error(c->rule, c->sql->pattern->span, "%s", error.message);
+    return code == LEAT_OK;
+}
+
 static bool check_pattern(clause *c)
 {
     const leat_match_stage *stages = c->match.stages;
@@ -120,7 +142,7 @@ static bool check_pattern(clause *c)
     if (stages[count - 1].greedy)
         return refuse(c, c->sql->pattern->span, "a greedy last variable",
                       "end with a variable without a quantifier, or make the last one reluctant (+?, {n,m}?)");
-    return true;
+    return check_size(c);
 }
 
 // ---- the other clauses

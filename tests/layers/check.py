@@ -54,6 +54,7 @@ EXTRA_INCLUDES = [
     ("operators/over*", "operators/over*.h", "one operator in several files: firing, values, stored form"),
     ("operators/core/*", API, "the loader of owners' functions checks its tables against the public header"),
     ("config/*", API, "functions are declared while the plan is made"),
+    ("config/*", "operators/match_graph.h", "a pattern of too many states is refused where it stands, and not when it starts"),
     ("operators/expr/*", API, "owners' scalar and aggregate functions are called through its tables"),
 ]
 
