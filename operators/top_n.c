@@ -10,69 +10,42 @@
 //
 // Causes derive from that of the row that came, and count what it made. Time to live: each row for itself, from its last write.
 //
+// Where rows are only added and few are kept, they lie in the key's entry (top_n_append.c), else in lists (state/sorted.h).
+//
 // Most rows of a stream do not get among the first ones. Where rows are only added and never run out, each key has a bound beside its
 // rows: what its last row's order begins with. A batch is held against the bounds column by column, and only rows that may get in
 // are looked at further. A bound that is not known passes everything, so it is no part of the state.
 //
-// Stored: table 0: rows (state/sorted.h).
-#include "operators/row_frame.h"
+// Stored: table 0: rows (state/sorted.h), in one form for both.
+#include "operators/top_n.h"
 
 #include <string.h>
 
 enum { TABLE_ROWS = 0, AHEAD = 24, BOUNDS_LARGE = 1 << 15 };
 
-typedef struct top_n {
-    leat_operator base;
-    const leat_top_n_spec *spec;
-    leat_row_frame frame;
-    bool ranked, top_1;
-    bool bounded;     // rows are held against bounds
-    bool prefix_only; // of which equal ones are equal rows: of one order column, whose value is its prefix
-    uint64_t *bounds; // by slot: the prefix of its last row, inverted; 0: none
-    uint32_t bound_room;
-    uint64_t *prefixes;     // of the batch, inverted
-    uint32_t *passed;       // its rows that may get in
-    uint32_t *passed_slots; // theirs
-    // -- of the row being handled
-    leat_batch *batch;
-    uint32_t row, slot;
-    uint64_t made; // results so far
-} top_n;
-
 // ---- results
 
-static uint64_t next_cause(top_n *self)
+static void send(leat_top_n *self, const leat_sorted_row *row, leat_row_kind kind, int64_t rank)
 {
-    return leat_cause_derive(leat_row_frame_cause(self->batch, self->row), self->made++);
-}
-
-static bool wanted(const top_n *self, leat_row_kind kind, int64_t rank)
-{
-    return (kind != LEAT_UPDATE_BEFORE || self->spec->emit_before) && rank >= self->spec->from &&
-           rank <= self->spec->to;
-}
-
-static void send(top_n *self, const leat_sorted_row *row, leat_row_kind kind, int64_t rank)
-{
-    if (!wanted(self, kind, rank))
+    if (!leat_top_n_wanted(self, kind, rank))
         return;
-    uint32_t out = leat_row_frame_send(&self->frame, row, kind, next_cause(self));
+    uint32_t out = leat_row_frame_send(&self->frame, row, kind, leat_top_n_cause(self));
     leat_value value = {.i64 = rank};
     if (self->spec->rank_output)
         leat_emitter_set(&self->frame.results, out, self->frame.input->count, &value);
 }
 
-static leat_sorted_row *at(const top_n *self, int64_t rank)
+static leat_sorted_row *at(const leat_top_n *self, int64_t rank)
 {
     return leat_sorted_get(&self->frame.rows, self->slot, (uint32_t)(rank - 1));
 }
 
-static int64_t count_of(const top_n *self) { return leat_sorted_count(&self->frame.rows, self->slot); }
+static int64_t count_of(const leat_top_n *self) { return leat_sorted_count(&self->frame.rows, self->slot); }
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // The list has become longer by the row at `rank`.
-static void shift_down(top_n *self, int64_t rank)
+static void shift_down(leat_top_n *self, int64_t rank)
 {
     int64_t last = smaller(count_of(self), self->spec->to);
     for (int64_t r = rank; r <= last; r++) {
@@ -86,7 +59,7 @@ static void shift_down(top_n *self, int64_t rank)
 }
 
 // The list has become shorter by `gone`, which stood at `rank`.
-static void shift_up(top_n *self, const leat_sorted_row *gone, int64_t rank)
+static void shift_up(leat_top_n *self, const leat_sorted_row *gone, int64_t rank)
 {
     for (int64_t r = rank; r <= self->spec->to; r++) {
         const leat_sorted_row *before = r == rank ? gone : at(self, r - 1);
@@ -101,13 +74,13 @@ static void shift_up(top_n *self, const leat_sorted_row *gone, int64_t rank)
 
 // ---- rows come and go
 
-static void drop_beyond(top_n *self)
+static void drop_beyond(leat_top_n *self)
 {
     while (self->spec->input != LEAT_TOP_N_RETRACT && count_of(self) > self->spec->to)
         leat_row_frame_drop(&self->frame, self->slot, (uint32_t)count_of(self) - 1);
 }
 
-static void announce(top_n *self, int64_t rank)
+static void announce(leat_top_n *self, int64_t rank)
 {
     int64_t to = self->spec->to;
     if (self->top_1 && count_of(self) > 1) {
@@ -123,7 +96,7 @@ static void announce(top_n *self, int64_t rank)
 }
 
 // A row that got no further than to the last one: its order is at hand.
-static void set_exact_bound(top_n *self)
+static void set_exact_bound(leat_top_n *self)
 {
     if (self->bounded && count_of(self) >= self->spec->to)
         self->bounds[self->slot] =
@@ -131,7 +104,7 @@ static void set_exact_bound(top_n *self)
 }
 
 // Without a look at the row, which most often lies in no cache: its lowest bit is taken for the one that lets more rows pass.
-static void set_bound(top_n *self)
+static void set_bound(leat_top_n *self)
 {
     if (!self->bounded || count_of(self) < self->spec->to)
         return;
@@ -141,7 +114,7 @@ static void set_bound(top_n *self)
     self->bounds[self->slot] = ~(is_null ? null_prefix : prefix << 1 | 1);
 }
 
-static leat_code insert(top_n *self, leat_slice order, leat_error *out_error)
+static leat_code insert(leat_top_n *self, leat_slice order, leat_error *out_error)
 {
     uint32_t index = leat_sorted_upper(&self->frame.rows, self->slot, order);
     if (self->spec->input != LEAT_TOP_N_RETRACT && index >= self->spec->to) {
@@ -157,7 +130,7 @@ static leat_code insert(top_n *self, leat_slice order, leat_error *out_error)
     return LEAT_OK;
 }
 
-static void retract(top_n *self, leat_slice order)
+static void retract(leat_top_n *self, leat_slice order)
 {
     leat_slice bytes = leat_row_frame_encode(&self->frame, self->batch, self->row);
     uint32_t index = leat_sorted_lower(&self->frame.rows, self->slot, order),
@@ -181,7 +154,7 @@ static void retract(top_n *self, leat_slice order)
 
 // ---- rows of a unique key that rise
 
-static bool same_unique(top_n *self, const leat_sorted_row *kept)
+static bool same_unique(leat_top_n *self, const leat_sorted_row *kept)
 {
     const leat_value *values = leat_row_frame_decode(&self->frame, leat_sorted_bytes(kept));
     for (uint32_t i = 0; i < self->spec->unique_count; i++) {
@@ -193,7 +166,7 @@ static bool same_unique(top_n *self, const leat_sorted_row *kept)
     return true;
 }
 
-static int64_t rank_of_unique(top_n *self)
+static int64_t rank_of_unique(leat_top_n *self)
 {
     int64_t count = count_of(self);
     for (int64_t r = 1; r <= count; r++)
@@ -203,7 +176,7 @@ static int64_t rank_of_unique(top_n *self)
 }
 
 // The row at `now` stood at `before`, with other contents: those between move by one.
-static void announce_rise(top_n *self, const leat_sorted_row *old, int64_t before, int64_t now)
+static void announce_rise(leat_top_n *self, const leat_sorted_row *old, int64_t before, int64_t now)
 {
     if (!self->ranked || now >= before) {
         send(self, old, LEAT_UPDATE_BEFORE, before);
@@ -220,7 +193,7 @@ static void announce_rise(top_n *self, const leat_sorted_row *old, int64_t befor
 }
 
 // A row that has fallen, which only lost state upstream can cause: every rank between is told anew.
-static void announce_fall(top_n *self, const leat_sorted_row *old, int64_t before, int64_t now)
+static void announce_fall(leat_top_n *self, const leat_sorted_row *old, int64_t before, int64_t now)
 {
     send(self, old, LEAT_UPDATE_BEFORE, before);
     for (int64_t r = before; r < now; r++) {
@@ -230,7 +203,7 @@ static void announce_fall(top_n *self, const leat_sorted_row *old, int64_t befor
     send(self, at(self, now), LEAT_UPDATE_AFTER, now);
 }
 
-static leat_code replace(top_n *self, leat_slice order, int64_t before, leat_error *out_error)
+static leat_code replace(leat_top_n *self, leat_slice order, int64_t before, leat_error *out_error)
 {
     uint32_t index;
     leat_sorted_row *old = leat_sorted_remove(&self->frame.rows, self->slot, (uint32_t)before - 1);
@@ -249,7 +222,7 @@ static leat_code replace(top_n *self, leat_slice order, int64_t before, leat_err
 }
 
 // Of one row only a better one is an update.
-static leat_code update_top_1(top_n *self, leat_slice order, leat_error *out_error)
+static leat_code update_top_1(leat_top_n *self, leat_slice order, leat_error *out_error)
 {
     leat_slice best = count_of(self) ? leat_sorted_order(at(self, 1)) : (leat_slice){0};
     if (count_of(self) && leat_slice_compare(order, best) >= 0)
@@ -257,7 +230,7 @@ static leat_code update_top_1(top_n *self, leat_slice order, leat_error *out_err
     return insert(self, order, out_error);
 }
 
-static leat_code update(top_n *self, leat_slice order, leat_error *out_error)
+static leat_code update(leat_top_n *self, leat_slice order, leat_error *out_error)
 {
     if (self->top_1)
         return update_top_1(self, order, out_error);
@@ -267,8 +240,10 @@ static leat_code update(top_n *self, leat_slice order, leat_error *out_error)
 
 // ---- elements
 
-static leat_code on_row(top_n *self, leat_error *out_error)
+static leat_code on_row(leat_top_n *self, uint64_t prefix, leat_error *out_error)
 {
+    if (self->append)
+        return leat_top_n_append(self, prefix, out_error);
     leat_row_kind kind = leat_batch_kind(self->batch, self->row);
     leat_slice order =
         leat_row_frame_order(&self->frame, self->batch, self->row, self->spec->orders, self->spec->order_count);
@@ -283,7 +258,7 @@ static leat_code on_row(top_n *self, leat_error *out_error)
     return LEAT_OK;
 }
 
-static leat_code bound_room(top_n *self, leat_error *out_error)
+static leat_code bound_room(leat_top_n *self, leat_error *out_error)
 {
     uint32_t room = leat_keys_capacity(self->frame.keys);
     if (room <= self->bound_room)
@@ -298,7 +273,7 @@ static leat_code bound_room(top_n *self, leat_error *out_error)
 }
 
 // Which is behind the bound is anyone's guess, so rows are listed without branches.
-static uint32_t list_passed(top_n *self, const leat_batch *batch)
+static uint32_t list_passed(leat_top_n *self, const leat_batch *batch)
 {
     const uint32_t *slots = self->frame.slots;
     const uint64_t *bounds = self->bounds, *prefixes = self->prefixes;
@@ -317,7 +292,7 @@ static uint32_t list_passed(top_n *self, const leat_batch *batch)
 }
 
 // With the first rows: rules that nothing comes to stay small.
-static void open_lists(top_n *self)
+static void open_lists(leat_top_n *self)
 {
     leat_arena *arena = self->base.context->arena;
     self->prefixes = leat_arena_array(arena, uint64_t, LEAT_BATCH_ROWS);
@@ -325,7 +300,7 @@ static void open_lists(top_n *self)
     self->passed_slots = leat_arena_array(arena, uint32_t, LEAT_BATCH_ROWS);
 }
 
-static leat_code add_passed(top_n *self, leat_batch *batch, leat_error *out_error)
+static leat_code begin_bounds(leat_top_n *self, leat_batch *batch, leat_error *out_error)
 {
     leat_code code = bound_room(self, out_error);
     if (code != LEAT_OK)
@@ -333,32 +308,49 @@ static leat_code add_passed(top_n *self, leat_batch *batch, leat_error *out_erro
     if (!self->prefixes)
         open_lists(self);
     leat_order_prefixes(batch, &self->spec->orders[0], self->prefixes);
+    if (self->append)
+        leat_top_rows_begin(&self->rows, batch);
+    return LEAT_OK;
+}
+
+static inline void prefetch(const leat_top_n *self, const uint32_t *slots, uint32_t i, uint32_t count)
+{
+    if (self->append)
+        leat_top_rows_prefetch(&self->rows, slots, i, count);
+    else
+        leat_sorted_prefetch(&self->frame.rows, slots, i, count);
+}
+
+static leat_code add_passed(leat_top_n *self, leat_batch *batch, leat_error *out_error)
+{
     uint32_t passed = list_passed(self, batch);
+    leat_code code = LEAT_OK;
     for (uint32_t n = 0; n < passed && code == LEAT_OK; n++) {
-        leat_sorted_prefetch(&self->frame.rows, self->passed_slots, n, passed);
+        prefetch(self, self->passed_slots, n, passed);
         self->row = leat_batch_row(batch, self->passed[n]);
         self->slot = self->passed_slots[n];
         if (~self->prefixes[self->passed[n]] < self->bounds[self->slot])
             continue; // since the rows before it
         if (batch->watermark)
             leat_emitter_watermark(&self->frame.results, batch->watermark[self->row]);
-        code = on_row(self, out_error);
+        code = on_row(self, self->prefixes[self->passed[n]], out_error);
     }
     return code;
 }
 
-static leat_code add_all(top_n *self, leat_batch *batch, leat_error *out_error)
+static leat_code add_all(leat_top_n *self, leat_batch *batch, leat_error *out_error)
 {
     leat_code code = LEAT_OK;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         self->row = leat_batch_row(batch, i);
-        leat_sorted_prefetch(&self->frame.rows, self->frame.slots, i, batch->selected);
+        if (!self->append)
+            leat_sorted_prefetch(&self->frame.rows, self->frame.slots, i, batch->selected);
         if (batch->watermark)
             leat_emitter_watermark(&self->frame.results, batch->watermark[self->row]);
         if (!leat_row_frame_slot(&self->frame, i, &self->slot))
             continue;
-        code = on_row(self, out_error);
-        if (!leat_sorted_count(&self->frame.rows, self->slot))
+        code = on_row(self, self->bounded ? self->prefixes[i] : 0, out_error);
+        if (!self->append && !leat_sorted_count(&self->frame.rows, self->slot))
             leat_row_frame_idle(&self->frame, self->slot);
     }
     return code;
@@ -367,23 +359,25 @@ static leat_code add_all(top_n *self, leat_batch *batch, leat_error *out_error)
 static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
 {
     (void)input;
-    top_n *self = (top_n *)base;
+    leat_top_n *self = (leat_top_n *)base;
     leat_code code = leat_row_frame_resolve(&self->frame, batch, self->spec->key_columns, out_error);
     self->batch = batch;
-    bool bounded = self->bounded && !batch->row_kind && !leat_keys_refused(self->frame.keys);
+    bool passes = self->bounded && !batch->row_kind && !leat_keys_refused(self->frame.keys);
+    if (code == LEAT_OK && self->bounded)
+        code = begin_bounds(self, batch, out_error);
     if (code == LEAT_OK)
-        code = bounded ? add_passed(self, batch, out_error) : add_all(self, batch, out_error);
+        code = passes ? add_passed(self, batch, out_error) : add_all(self, batch, out_error);
     return leat_row_frame_finish(&self->frame, batch->watermark_after, code, out_error);
 }
 
 static leat_code on_watermark(leat_operator *base, int64_t watermark, leat_error *out_error)
 {
-    return leat_row_frame_finish(&((top_n *)base)->frame, watermark, LEAT_OK, out_error);
+    return leat_row_frame_finish(&((leat_top_n *)base)->frame, watermark, LEAT_OK, out_error);
 }
 
 static leat_code on_time(leat_operator *base, leat_error *out_error)
 {
-    top_n *self = (top_n *)base;
+    leat_top_n *self = (leat_top_n *)base;
     leat_row_frame_sweep(&self->frame);
     return leat_row_frame_finish(&self->frame, LEAT_TIME_NONE, LEAT_OK, out_error);
 }
@@ -392,7 +386,11 @@ static leat_code on_time(leat_operator *base, leat_error *out_error)
 
 static void snapshot_state(leat_operator *base, leat_snapshot *snapshot)
 {
-    leat_row_frame_snapshot(&((top_n *)base)->frame, snapshot, TABLE_ROWS);
+    leat_top_n *self = (leat_top_n *)base;
+    if (self->append)
+        leat_top_rows_snapshot(&self->rows, snapshot, TABLE_ROWS);
+    else
+        leat_row_frame_snapshot(&self->frame, snapshot, TABLE_ROWS);
 }
 
 static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, leat_slice key, leat_slice value,
@@ -401,19 +399,21 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
     (void)group;
     if (table != TABLE_ROWS)
         return leat_error_set(out_error, LEAT_E_CORRUPT, "Top-N has no table %u", table);
-    return leat_row_frame_restore(&((top_n *)base)->frame, key, value, out_error);
+    leat_top_n *self = (leat_top_n *)base;
+    return self->append ? leat_top_n_append_restore(self, key, value, out_error)
+                        : leat_row_frame_restore(&self->frame, key, value, out_error);
 }
 
 static leat_code ready(leat_operator *base, bool restored, leat_error *out_error)
 {
     (void)restored, (void)out_error;
-    top_n *self = (top_n *)base;
+    leat_top_n *self = (leat_top_n *)base;
     if (self->frame.rows.count)
         leat_row_frame_wake(&self->frame);
     return LEAT_OK;
 }
 
-static void open_bounds(top_n *self)
+static void open_bounds(leat_top_n *self)
 {
     const leat_top_n_spec *spec = self->spec;
     leat_operator_context *context = self->base.context;
@@ -423,38 +423,43 @@ static void open_bounds(top_n *self)
         return;
     leat_type type = context->inputs[0]->fields[spec->orders[0].column].type;
     self->prefix_only = spec->order_count == 1 && leat_type_physical(type) != LEAT_PHYSICAL_I128;
+    self->append = leat_top_rows_fits(context->inputs[0], (uint64_t)spec->to);
 }
 
 static leat_code open_operator(leat_operator *base, leat_error *out_error)
 {
-    top_n *self = (top_n *)base;
+    leat_top_n *self = (leat_top_n *)base;
     const leat_top_n_spec *spec = self->spec = base->context->spec;
     LEAT_ASSERT(spec->from >= 1 && spec->to >= spec->from && spec->to < UINT32_MAX);
     LEAT_ASSERT(base->context->outputs[0]->count == base->context->inputs[0]->count + spec->rank_output);
     self->ranked = spec->rank_output || spec->from > 1;
     self->top_1 = spec->to == 1 && spec->input != LEAT_TOP_N_RETRACT;
     open_bounds(self);
-    return leat_row_frame_open(&self->frame, base->context, spec->key_count, spec->key_columns, spec->state_ttl_ms,
-                               out_error);
+    leat_code code = leat_row_frame_open(&self->frame, base->context, spec->key_count, spec->key_columns,
+                                         spec->state_ttl_ms, out_error);
+    return code == LEAT_OK && self->append ? leat_top_n_append_open(self, out_error) : code;
 }
 
 static void close_operator(leat_operator *base)
 {
-    top_n *self = (top_n *)base;
+    leat_top_n *self = (leat_top_n *)base;
     leat_budget_free(base->context->budget, self->bounds, self->bound_room * sizeof *self->bounds);
+    leat_top_rows_fini(&self->rows);
     leat_row_frame_close(&self->frame);
 }
 
 static void measure(leat_operator *base, uint64_t *out_state_bytes, uint64_t *out_keys)
 {
-    top_n *self = (top_n *)base;
+    leat_top_n *self = (leat_top_n *)base;
     leat_row_frame_measure(&self->frame, out_state_bytes, out_keys);
     *out_state_bytes += self->bound_room * sizeof *self->bounds;
+    if (self->append)
+        *out_state_bytes += leat_top_rows_memory(&self->rows);
 }
 
 const leat_operator_ops leat_operator_top_n_ops = {
     .name = "top_n",
-    .instance_size = sizeof(top_n),
+    .instance_size = sizeof(leat_top_n),
     .open = open_operator,
     .on_batch = on_batch,
     .on_watermark = on_watermark,

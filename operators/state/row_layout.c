@@ -239,6 +239,20 @@ void leat_row_layout_copy(const leat_row_layout *layout, const uint64_t *cells, 
     leat_column_set(out, row, &value, arena);
 }
 
+void leat_row_layout_copy_all(const leat_row_layout *layout, const uint64_t *cells, leat_column *columns, uint32_t row,
+                              leat_arena *arena)
+{
+    const uint64_t *values = cells + layout->null_words;
+    for (uint32_t i = 0; i < layout->count; i++) {
+        if (!layout->plain) {
+            leat_row_layout_copy(layout, cells, i, &columns[i], row, arena);
+            continue;
+        }
+        columns[i].nulls[row] = leat_row_layout_is_null(cells, i);
+        columns[i].i64[row] = (int64_t)values[i]; // 0 below a NULL
+    }
+}
+
 void leat_row_layout_encode(const leat_row_layout *layout, const uint64_t *cells, leat_arena *scratch,
                             leat_writer *writer)
 {

@@ -51,6 +51,9 @@ leat_value leat_row_layout_value(const leat_row_layout *layout, const uint64_t *
 // Into a column with NULLs; texts are copied into the arena.
 void leat_row_layout_copy(const leat_row_layout *layout, const uint64_t *cells, uint32_t cell, leat_column *out,
                           uint32_t row, leat_arena *arena);
+// All cells, into the first columns.
+void leat_row_layout_copy_all(const leat_row_layout *layout, const uint64_t *cells, leat_column *columns, uint32_t row,
+                              leat_arena *arena);
 // One value after the other, as leat_value_encode.
 void leat_row_layout_encode(const leat_row_layout *layout, const uint64_t *cells, leat_arena *scratch,
                             leat_writer *writer);

@@ -52,6 +52,7 @@ EXTRA_INCLUDES = [
     ("operators/*", "operators/row_frame.h", "what operators share that keep rows per key"),
     ("operators/*", "operators/row_timers.h", "those of them that have timers"),
     ("operators/over*", "operators/over*.h", "one operator in several files: firing, values, stored form"),
+    ("operators/top_n*", "operators/top_n*.h", "one operator in two files: by where its rows lie"),
     ("operators/core/*", API, "the loader of owners' functions checks its tables against the public header"),
     ("config/*", API, "functions are declared while the plan is made"),
     ("config/*", "operators/match_graph.h", "a pattern of too many states is refused where it stands, and not when it starts"),
