@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "operators/core/row_encode.h"
+
 static const leat_schema *schema_of(const leat_join_frame *frame, unsigned side)
 {
     return frame->context->inputs[side];
@@ -119,13 +121,12 @@ bool leat_join_take(leat_join_frame *frame, uint32_t i, uint32_t *out_row, uint3
         leat_drops_add(frame->context->drops, LEAT_DROP_TOO_LARGE, 1);
         return false;
     }
-    for (uint32_t c = 0; c < schema_of(frame, frame->input)->count; c++)
-        frame->values[frame->input][c] = leat_column_value(&batch->columns[c], row);
+    frame->sources[frame->input] = (leat_join_row_source){.columns = batch->columns, .row = row, .unread = true};
     frame->event_ms[frame->input] = batch->event_ms ? batch->event_ms[row] : LEAT_TIME_NONE;
     frame->meets_nobody = false;
     for (uint32_t k = 0; k < sides->key_count; k++)
         frame->meets_nobody |=
-            !sides->nulls_meet[k] && frame->values[frame->input][sides->key_columns[frame->input][k]].is_null;
+            !sides->nulls_meet[k] && leat_column_is_null(&batch->columns[sides->key_columns[frame->input][k]], row);
     *out_row = row;
     *out_slot = frame->slots[i];
     return true;
@@ -133,9 +134,8 @@ bool leat_join_take(leat_join_frame *frame, uint32_t i, uint32_t *out_row, uint3
 
 static void encode_columns(leat_join_frame *frame)
 {
-    const leat_schema *schema = schema_of(frame, frame->input);
-    for (uint32_t c = 0; c < schema->count; c++)
-        leat_value_encode(schema->fields[c].type, &frame->values[frame->input][c], &frame->encoded);
+    const leat_join_row_source *source = &frame->sources[frame->input];
+    leat_row_encode(source->columns, schema_of(frame, frame->input)->count, source->row, &frame->encoded);
 }
 
 leat_slice leat_join_encode(leat_join_frame *frame)
@@ -148,10 +148,10 @@ leat_slice leat_join_encode(leat_join_frame *frame)
 leat_slice leat_join_encode_unique(leat_join_frame *frame, const uint32_t *columns, uint32_t count,
                                    size_t *out_identity)
 {
-    const leat_schema *schema = schema_of(frame, frame->input);
+    const leat_join_row_source *source = &frame->sources[frame->input];
     leat_writer_reset(&frame->encoded);
     for (uint32_t i = 0; i < count; i++)
-        leat_value_encode(schema->fields[columns[i]].type, &frame->values[frame->input][columns[i]], &frame->encoded);
+        leat_row_encode(&source->columns[columns[i]], 1, source->row, &frame->encoded);
     *out_identity = frame->encoded.size;
     encode_columns(frame);
     if (!count)
@@ -163,6 +163,11 @@ leat_slice leat_join_encode_unique(leat_join_frame *frame, const uint32_t *colum
 
 void leat_join_load(leat_join_frame *frame, unsigned side, leat_slice row)
 {
+    frame->sources[side] = (leat_join_row_source){.bytes = row, .unread = true};
+}
+
+static void decode_values(leat_join_frame *frame, unsigned side, leat_slice row)
+{
     const leat_schema *schema = schema_of(frame, side);
     leat_reader reader;
     leat_reader_init(&reader, row.data, row.size);
@@ -171,12 +176,37 @@ void leat_join_load(leat_join_frame *frame, unsigned side, leat_slice row)
         LEAT_ASSERT(leat_value_decode(schema->fields[c].type, &reader, &frame->texts[side], &frame->values[side][c]));
 }
 
+const leat_value *leat_join_values(leat_join_frame *frame, unsigned side)
+{
+    leat_join_row_source *source = &frame->sources[side];
+    if (!source->unread)
+        return frame->values[side];
+    source->unread = false;
+    if (!source->columns)
+        decode_values(frame, side, source->bytes);
+    for (uint32_t c = 0; source->columns && c < schema_of(frame, side)->count; c++)
+        frame->values[side][c] = leat_column_value(&source->columns[c], source->row);
+    return frame->values[side];
+}
+
+static bool is_row(leat_join_frame *frame, unsigned side, leat_slice row)
+{
+    const leat_schema *schema = schema_of(frame, side);
+    leat_reader reader;
+    bool whole = true;
+    leat_reader_init(&reader, row.data, row.size);
+    leat_arena_reset(&frame->texts[side]);
+    for (uint32_t c = 0; c < schema->count && whole; c++)
+        whole = leat_value_decode(schema->fields[c].type, &reader, &frame->texts[side], &frame->values[side][c]);
+    return whole && leat_reader_left(&reader) == 0;
+}
+
 bool leat_join_condition_holds(leat_join_frame *frame)
 {
     leat_row_view views[2];
     leat_value result;
     for (unsigned side = 0; side < 2; side++)
-        views[side] = (leat_row_view){frame->values[side], frame->event_ms[side], frame->watermark_ms};
+        views[side] = (leat_row_view){leat_join_values(frame, side), frame->event_ms[side], frame->watermark_ms};
     leat_eval_row_begin(&frame->eval, frame->context->now_ms);
     if (leat_program_run_row(frame->sides->condition, &frame->eval, views, 2, &result))
         return !result.is_null && result.boolean;
@@ -189,11 +219,31 @@ bool leat_join_meets(leat_join_frame *frame)
     return !frame->meets_nobody && (!frame->sides->condition || leat_join_condition_holds(frame));
 }
 
+static void copy_cell(const leat_column *from, uint32_t from_row, leat_column *to, uint32_t row, leat_arena *arena)
+{
+    leat_physical physical = leat_type_physical(to->type);
+    if (physical == LEAT_PHYSICAL_I64 || physical == LEAT_PHYSICAL_F64) {
+        bool is_null = leat_column_is_null(from, from_row);
+        to->nulls[row] = is_null;
+        to->i64[row] = is_null ? 0 : from->i64[from_row];
+        return;
+    }
+    leat_value value = leat_column_value(from, from_row);
+    leat_column_set(to, row, &value, arena);
+}
+
 static void set_columns(leat_join_frame *frame, uint32_t row, uint32_t first, unsigned side, bool given)
 {
-    leat_value null = leat_value_null();
-    for (uint32_t c = 0; c < frame->sides->column_counts[side]; c++)
-        leat_emitter_set(&frame->results, row, first + c, given ? &frame->values[side][c] : &null);
+    leat_batch *batch = frame->results.batch;
+    const leat_join_row_source *source = &frame->sources[side];
+    leat_column *columns = batch->columns + first;
+    uint32_t count = frame->sides->column_counts[side];
+    if (given && !source->columns)
+        LEAT_ASSERT(leat_row_decode_first(source->bytes, columns, count, row, &batch->arena)); // our own bytes
+    for (uint32_t c = 0; given && source->columns && c < count; c++)
+        copy_cell(&source->columns[c], source->row, &columns[c], row, &batch->arena);
+    for (uint32_t c = 0; !given && c < count; c++)
+        leat_emitter_set_null(&frame->results, row, first + c);
 }
 
 void leat_join_emit(leat_join_frame *frame, bool left, bool right, leat_row_kind kind, int64_t event_ms, uint64_t cause)
@@ -205,27 +255,32 @@ void leat_join_emit(leat_join_frame *frame, bool left, bool right, leat_row_kind
         set_columns(frame, row, sides->column_counts[LEAT_LEFT], LEAT_RIGHT, right);
 }
 
-int64_t leat_join_time(const leat_join_frame *frame, bool left, bool right, int64_t otherwise)
+int64_t leat_join_time(leat_join_frame *frame, bool left, bool right, int64_t otherwise)
 {
     int32_t column = frame->context->outputs[0]->rowtime;
     uint32_t split = frame->sides->column_counts[LEAT_LEFT];
     if (column < 0)
         return otherwise;
     unsigned side = (uint32_t)column >= split;
-    const leat_value *value = &frame->values[side][side ? (uint32_t)column - split : (uint32_t)column];
-    return (side ? right : left) && !value->is_null ? value->i64 : otherwise;
+    if (!(side ? right : left))
+        return otherwise;
+    const leat_value *value = &leat_join_values(frame, side)[side ? (uint32_t)column - split : (uint32_t)column];
+    return value->is_null ? otherwise : value->i64;
 }
 
 // ---- stored
 
-leat_code leat_join_restore_row(leat_join_frame *frame, leat_rows *rows, leat_slice key, leat_slice value,
-                                leat_error *out_error)
+leat_code leat_join_restore_row(leat_join_frame *frame, unsigned side, bool unique, leat_rows *rows, leat_slice key,
+                                leat_slice value, leat_error *out_error)
 {
     uint64_t number;
-    leat_slice bytes;
-    uint32_t slot;
+    leat_slice bytes, row;
+    uint32_t slot, identity;
     if (!leat_rows_key(key, &number, &bytes))
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored key of a join, %zu bytes, is damaged", key.size);
+    if (!leat_rows_stored_bytes(value, &row, &identity) ||
+        !is_row(frame, side, leat_slice_of(row.data + (unique ? identity : 0), row.size - (unique ? identity : 0))))
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of a join, %zu bytes, is damaged", value.size);
     leat_code code = leat_keys_slot(frame->keys, bytes, &slot, out_error);
     return code == LEAT_OK ? leat_rows_restore(rows, slot, number, value, out_error) : code;
 }
@@ -239,10 +294,10 @@ void leat_join_snapshot(leat_join_frame *frame, leat_rows rows[2], leat_snapshot
     leat_join_stored(frame, snapshot);
 }
 
-leat_code leat_join_restore(leat_join_frame *frame, leat_rows rows[2], uint8_t table, leat_slice key, leat_slice value,
-                            leat_error *out_error)
+leat_code leat_join_restore(leat_join_frame *frame, leat_rows rows[2], const bool unique[2], uint8_t table,
+                            leat_slice key, leat_slice value, leat_error *out_error)
 {
     if (table > LEAT_RIGHT)
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a join has no table %u", table);
-    return leat_join_restore_row(frame, &rows[table], key, value, out_error);
+    return leat_join_restore_row(frame, table, unique[table], &rows[table], key, value, out_error);
 }

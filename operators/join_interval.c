@@ -13,7 +13,6 @@ enum {
     LINEAR = 32, // rows; beyond, a place is found by halving
     CACHE_BYTES = 1 << 19,
 };
-static const int64_t TIME_LIMIT = INT64_MAX / 4; // nothing overflows
 
 // ---- watermarks
 
@@ -203,7 +202,7 @@ static bool time_of(leat_join_interval *self, uint32_t row, int64_t *out_time)
 {
     bool null = self->time_nulls && self->time_nulls[row];
     *out_time = null ? LEAT_TIME_NONE : self->times ? self->times[row] : self->no_time_ms;
-    if (*out_time > -TIME_LIMIT && *out_time < TIME_LIMIT)
+    if (leat_interval_time_fits(*out_time))
         return true;
     leat_drops_add(self->base.context->drops, *out_time == LEAT_TIME_NONE ? LEAT_DROP_NULL_TIME : LEAT_DROP_MISFIT, 1);
     return false;

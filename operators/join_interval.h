@@ -70,6 +70,9 @@ static inline const leat_join_interval_spec *leat_interval_spec_of(const leat_jo
     return self->base.context->spec;
 }
 
+// A row further away has no partner: nothing overflows.
+static inline bool leat_interval_time_fits(int64_t time) { return time > -(INT64_MAX / 4) && time < INT64_MAX / 4; }
+
 // As Flink's, which begins at 0.
 static inline int64_t leat_interval_time_now(const leat_join_interval *self)
 {

@@ -106,6 +106,16 @@ static leat_code restore_mark(leat_join_interval *self, leat_slice value, leat_e
                                    : leat_error_set(out_error, LEAT_E_CORRUPT, "a stored mark of a join is damaged");
 }
 
+// Rows are put in their order whatever the entries say; what is left is that times are such as rows have.
+static bool time_is_damaged(leat_slice value)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, value.data, value.size);
+    leat_read_u8(&reader); // version
+    leat_read_u8(&reader); // marks
+    return !leat_interval_time_fits(leat_read_varint_signed(&reader)) || reader.failed;
+}
+
 static leat_code restore_row(leat_join_interval *self, unsigned side, leat_slice stored, leat_slice value,
                              leat_error *out_error)
 {
@@ -115,6 +125,8 @@ static leat_code restore_row(leat_join_interval *self, unsigned side, leat_slice
     bool is_new;
     if (!leat_time_rows_key(stored, &number, &bytes))
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored key of a join, %zu bytes, is damaged", stored.size);
+    if (time_is_damaged(value))
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "the time of a stored row of a join is damaged");
     leat_code code = leat_keys_slot(self->frame.keys, bytes, &slot, out_error);
     if (code != LEAT_OK)
         return code;

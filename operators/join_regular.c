@@ -327,8 +327,11 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
 {
     join_regular *self = (join_regular *)base;
     leat_code code = batch->selected ? leat_join_begin(&self->frame, input, batch, out_error) : LEAT_OK;
-    for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++)
+    for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
+        leat_rows_prefetch(&self->rows[LEAT_LEFT], self->frame.slots, i, batch->selected);
+        leat_rows_prefetch(&self->rows[LEAT_RIGHT], self->frame.slots, i, batch->selected);
         code = on_row(self, input, i, out_error);
+    }
     return end_element(self, batch->watermark_after, code, out_error);
 }
 
@@ -350,7 +353,9 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
 {
     (void)group;
     join_regular *self = (join_regular *)base;
-    return leat_join_restore(&self->frame, self->rows, table, key, value, out_error);
+    const uint32_t *counts = spec_of(self)->unique_counts;
+    const bool unique[] = {counts[LEAT_LEFT] > 0, counts[LEAT_RIGHT] > 0};
+    return leat_join_restore(&self->frame, self->rows, unique, table, key, value, out_error);
 }
 
 static leat_code ready(leat_operator *base, bool restored, leat_error *out_error)
@@ -394,7 +399,7 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     self->frame.owner = self;
     bool made = true;
     for (unsigned side = 0; side < 2 && made; side++)
-        made = leat_rows_init(&self->rows[side], context->budget, context->env, self->frame.keys, false);
+        made = leat_rows_init(&self->rows[side], context->budget, context->env, self->frame.keys, false, true);
     if (made)
         return LEAT_OK;
     code = no_budget(self, out_error);

@@ -13,7 +13,7 @@
 #include "operators/join_frame.h"
 #include "operators/state/timer.h"
 
-enum { TABLE_ROWS = 0, TABLE_TIMERS = 2, TABLE_ENDS = 3 };
+enum { TABLE_ROWS = 0, TABLE_TIMERS = 2, TABLE_ENDS = 3, AHEAD = 24 };
 static const int64_t FIRST_WATERMARK = LEAT_TIME_NONE + 1; // any watermark has passed it
 
 typedef struct join_temporal {
@@ -55,13 +55,17 @@ static const leat_kept_row *valid_at(const join_temporal *self, uint32_t slot, i
     return valid;
 }
 
-static void set_meets_nobody(join_temporal *self)
+static void set_meets_nobody(join_temporal *self, uint32_t slot)
 {
     const leat_join_sides *sides = self->frame.sides;
     self->frame.meets_nobody = false;
+    if (sides->key_count == 1) { // an encoded value begins with whether it is NULL
+        self->frame.meets_nobody = !sides->nulls_meet[0] && leat_keys_bytes(self->frame.keys, slot).data[0];
+        return;
+    }
+    const leat_value *values = sides->key_count ? leat_join_values(&self->frame, LEAT_LEFT) : NULL;
     for (uint32_t k = 0; k < sides->key_count; k++)
-        self->frame.meets_nobody |=
-            !sides->nulls_meet[k] && self->frame.values[LEAT_LEFT][sides->key_columns[LEAT_LEFT][k]].is_null;
+        self->frame.meets_nobody |= !sides->nulls_meet[k] && values[sides->key_columns[LEAT_LEFT][k]].is_null;
 }
 
 // Left rows that the watermark has passed go out; returns the least time of the others, LEAT_TIME_MAX: none.
@@ -75,7 +79,7 @@ static int64_t emit_due(join_temporal *self, uint32_t slot, int64_t watermark)
             continue;
         }
         leat_join_load(&self->frame, LEAT_LEFT, leat_slice_of(row->bytes, row->size));
-        set_meets_nobody(self);
+        set_meets_nobody(self, slot);
         join_with(self, valid_at(self, slot, row->time_ms), (leat_row_kind)row->kind, row->time_ms, row->cause);
         leat_rows_remove(&self->waiting, slot, row);
     }
@@ -197,8 +201,13 @@ static void replace_version(join_temporal *self, uint32_t slot, const leat_kept_
 static bool time_of(join_temporal *self, unsigned side, int64_t *out_time)
 {
     int32_t column = spec_of(self)->time_columns[side];
-    const leat_value *value = column < 0 ? NULL : &self->frame.values[side][column];
-    *out_time = !value ? self->frame.event_ms[side] : value->is_null ? LEAT_TIME_NONE : value->i64;
+    const leat_join_row_source *source = &self->frame.sources[side];
+    if (column < 0)
+        *out_time = self->frame.event_ms[side];
+    else
+        *out_time = leat_column_is_null(&source->columns[column], source->row)
+                        ? LEAT_TIME_NONE
+                        : source->columns[column].i64[source->row];
     if (*out_time == LEAT_TIME_NONE)
         leat_drops_add(self->base.context->drops, LEAT_DROP_NULL_TIME, 1);
     return *out_time != LEAT_TIME_NONE;
@@ -290,8 +299,13 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
     join_temporal *self = (join_temporal *)base;
     end_keys(self);
     leat_code code = batch->selected ? leat_join_begin(&self->frame, input, batch, out_error) : LEAT_OK;
-    for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++)
+    const leat_rows *rows = input == LEAT_LEFT ? &self->waiting : &self->versions;
+    for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
+        leat_rows_prefetch(rows, self->frame.slots, i, batch->selected);
+        if (i + AHEAD < batch->selected)
+            leat_timers_prefetch(&self->timers, self->frame.slots[i + AHEAD]);
         code = on_row(self, input, i, out_error);
+    }
     if (code == LEAT_OK)
         code = advance(self, batch->watermark_after, out_error);
     return end_element(self, code, out_error);
@@ -330,8 +344,8 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
     join_temporal *self = (join_temporal *)base;
     uint32_t slot;
     if (table < TABLE_TIMERS)
-        return leat_join_restore_row(&self->frame, table == TABLE_ROWS ? &self->waiting : &self->versions, key, value,
-                                     out_error);
+        return leat_join_restore_row(&self->frame, table == TABLE_ROWS ? LEAT_LEFT : LEAT_RIGHT, false,
+                                     table == TABLE_ROWS ? &self->waiting : &self->versions, key, value, out_error);
     if (table > TABLE_ENDS)
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a temporal join has no table %u", table);
     leat_code code = leat_keys_slot(self->frame.keys, key, &slot, out_error);
@@ -387,8 +401,8 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     self->frame.release = release;
     self->frame.owner = self;
     self->watermark = LEAT_TIME_NONE;
-    if (leat_rows_init(&self->waiting, context->budget, context->env, self->frame.keys, false) &&
-        leat_rows_init(&self->versions, context->budget, context->env, self->frame.keys, true) &&
+    if (leat_rows_init(&self->waiting, context->budget, context->env, self->frame.keys, false, false) &&
+        leat_rows_init(&self->versions, context->budget, context->env, self->frame.keys, true, false) &&
         leat_timers_init(&self->timers, context->budget, self->frame.keys) &&
         leat_timers_init(&self->ends, context->budget, self->frame.keys))
         return LEAT_OK;

@@ -254,7 +254,7 @@ static leat_code restore(leat_operator *base, uint8_t table, uint32_t group, lea
 {
     (void)group;
     join_window *self = (join_window *)base;
-    return leat_join_restore(&self->frame, self->rows, table, key, value, out_error);
+    return leat_join_restore(&self->frame, self->rows, (const bool[2]){false, false}, table, key, value, out_error);
 }
 
 static bool set_alarms(join_window *self)
@@ -315,7 +315,7 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     leat_alarms_init(&self->alarms, context->budget);
     bool made = true;
     for (unsigned side = 0; side < 2 && made; side++)
-        made = leat_rows_init(&self->rows[side], context->budget, context->env, self->frame.keys, false);
+        made = leat_rows_init(&self->rows[side], context->budget, context->env, self->frame.keys, false, false);
     if (made)
         return LEAT_OK;
     code = leat_join_no_budget(&self->frame, out_error);

@@ -249,6 +249,29 @@ static leat_code restore_row(over *self, uint32_t slot, uint64_t sequence, leat_
     return leat_row_queue_restore(&self->queue, slot, sequence, value, out_error);
 }
 
+// The arguments of each LAG, as keep_lag wrote them: they are decoded without a further look.
+static bool are_lags(over *self, const leat_sorted_row *row)
+{
+    leat_reader reader;
+    leat_value value;
+    bool whole = true;
+    leat_slice bytes = leat_sorted_bytes(row);
+    leat_reader_init(&reader, bytes.data, bytes.size);
+    leat_arena_reset(&self->values);
+    for (uint32_t f = 0; f < self->spec->function_count && whole; f++)
+        if (self->spec->functions[f].kind == LEAT_OVER_LAG)
+            whole = leat_value_decode(self->frame.input->fields[self->spec->functions[f].column].type, &reader,
+                                      &self->values, &value);
+    return whole && leat_reader_left(&reader) == 0;
+}
+
+static leat_code restore_lags(over *self, uint32_t slot, uint64_t sequence, leat_slice value, leat_error *out_error)
+{
+    const leat_sorted_row *row;
+    leat_code code = leat_sorted_restore(&self->lags, slot, sequence, value, &row, out_error);
+    return code == LEAT_OK && !are_lags(self, row) ? damaged(value, out_error) : code;
+}
+
 static bool split_key(uint8_t table, leat_slice *inout_key, uint64_t *out_number)
 {
     leat_reader reader;
@@ -282,7 +305,7 @@ leat_code over_restore(leat_operator *base, uint8_t table, uint32_t group, leat_
     case OVER_ROWS:
         return restore_row(self, slot, number, value, out_error);
     case OVER_LAGS:
-        return leat_sorted_restore(&self->lags, slot, number, value, NULL, out_error);
+        return restore_lags(self, slot, number, value, out_error);
     default:
         return restore_chunk(self, slot, (uint32_t)number, value, out_error);
     }

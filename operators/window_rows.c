@@ -489,6 +489,18 @@ static void insert(kept_rows *rows, kept_row *row)
         rows->last = row;
 }
 
+static bool is_row(window_rows *self, leat_slice columns)
+{
+    leat_reader reader;
+    leat_value value;
+    bool whole = true;
+    leat_reader_init(&reader, columns.data, columns.size);
+    leat_arena_reset(&self->texts);
+    for (uint32_t i = 0; i < input_of(self)->count && whole; i++)
+        whole = leat_value_decode(input_of(self)->fields[i].type, &reader, &self->texts, &value);
+    return whole && leat_reader_left(&reader) == 0;
+}
+
 static leat_code restore_row(window_rows *self, leat_slice key, uint64_t number, leat_reader *value,
                              leat_error *out_error)
 {
@@ -498,7 +510,7 @@ static leat_code restore_row(window_rows *self, leat_slice key, uint64_t number,
     leat_slice columns = leat_read_bytes(value, leat_reader_left(value));
     uint32_t slot;
     leat_sessions_added added;
-    if (value->failed || !leat_assigner_fits(time_ms) || kind > LEAT_DELETE)
+    if (value->failed || !leat_assigner_fits(time_ms) || kind > LEAT_DELETE || !is_row(self, columns))
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of a session is damaged");
     leat_code code = leat_keys_slot(self->keys, key, &slot, out_error);
     if (code != LEAT_OK)

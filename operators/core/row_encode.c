@@ -62,10 +62,9 @@ static bool decode_other(leat_reader *reader, leat_column *column, uint32_t row,
     return true;
 }
 
-bool leat_row_decode(leat_slice bytes, leat_column *columns, uint32_t count, uint32_t row, leat_arena *arena)
+static bool decode_columns(leat_reader *in, leat_column *columns, uint32_t count, uint32_t row, leat_arena *arena)
 {
-    leat_reader reader;
-    leat_reader_init(&reader, bytes.data, bytes.size);
+    leat_reader reader = *in;
     for (uint32_t i = 0; i < count; i++) {
         leat_column *column = &columns[i];
         bool whole = (size_t)(reader.end - reader.cursor) >= FIXED_MAX && *reader.cursor == FORM_VALUE;
@@ -80,5 +79,20 @@ bool leat_row_decode(leat_slice bytes, leat_column *columns, uint32_t count, uin
         memcpy((uint8_t *)column->values + (size_t)row * WORD, &word, WORD);
         reader.cursor += FIXED_MAX;
     }
-    return !leat_reader_left(&reader);
+    *in = reader;
+    return true;
+}
+
+bool leat_row_decode(leat_slice bytes, leat_column *columns, uint32_t count, uint32_t row, leat_arena *arena)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, bytes.data, bytes.size);
+    return decode_columns(&reader, columns, count, row, arena) && !leat_reader_left(&reader);
+}
+
+bool leat_row_decode_first(leat_slice bytes, leat_column *columns, uint32_t count, uint32_t row, leat_arena *arena)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, bytes.data, bytes.size);
+    return decode_columns(&reader, columns, count, row, arena);
 }

@@ -8,6 +8,8 @@
 
 // The first `count` columns.
 void leat_row_encode(const leat_column *columns, uint32_t count, uint32_t row, leat_writer *out);
-// Columns with null bytes, of which that of the row is 0. False when the bytes are damaged.
+// Columns with null bytes, of which that of the row is 0. False when the bytes are damaged; first: more columns may follow in them.
 LEAT_MUST_CHECK bool leat_row_decode(leat_slice bytes, leat_column *columns, uint32_t count, uint32_t row,
                                      leat_arena *arena);
+LEAT_MUST_CHECK bool leat_row_decode_first(leat_slice bytes, leat_column *columns, uint32_t count, uint32_t row,
+                                           leat_arena *arena);

@@ -187,18 +187,32 @@ bool leat_held_key(leat_slice stored, uint64_t *out_sequence, leat_slice *out_ke
     return !reader.failed;
 }
 
-leat_code leat_held_restore(leat_held *held, uint32_t slot, uint64_t sequence, leat_slice value, leat_error *out_error)
+static bool read_stored(leat_slice value, leat_held_row *out_head, leat_slice *out_bytes)
 {
     leat_reader reader;
     leat_reader_init(&reader, value.data, value.size);
     bool known = leat_read_u8(&reader) == VERSION;
-    leat_held_row head = {.input = (uint32_t)leat_read_varint(&reader)};
-    head.time_ms = leat_read_varint_signed(&reader);
-    head.kind = leat_read_u8(&reader);
-    head.cause = leat_read_u64(&reader);
-    if (!known || reader.failed)
+    *out_head = (leat_held_row){.input = (uint32_t)leat_read_varint(&reader)};
+    out_head->time_ms = leat_read_varint_signed(&reader);
+    out_head->kind = leat_read_u8(&reader);
+    out_head->cause = leat_read_u64(&reader);
+    *out_bytes = leat_read_bytes(&reader, leat_reader_left(&reader));
+    return known && !reader.failed && out_head->kind <= LEAT_DELETE;
+}
+
+bool leat_held_stored_bytes(leat_slice value, leat_slice *out_bytes)
+{
+    leat_held_row head;
+    return read_stored(value, &head, out_bytes);
+}
+
+leat_code leat_held_restore(leat_held *held, uint32_t slot, uint64_t sequence, leat_slice value, leat_error *out_error)
+{
+    leat_held_row head;
+    leat_slice bytes;
+    if (!read_stored(value, &head, &bytes))
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of %zu bytes is damaged", value.size);
-    leat_held_row *row = add(held, slot, leat_read_bytes(&reader, leat_reader_left(&reader)));
+    leat_held_row *row = add(held, slot, bytes);
     if (!row)
         return leat_error_set(out_error, LEAT_E_LIMIT, "the memory budget of %zu bytes is used up by stored rows",
                               held->budget->limit);

@@ -51,5 +51,7 @@ void leat_held_free(leat_held *held, leat_held_row *row);
 bool leat_held_any(const leat_held *held, uint32_t slot);
 void leat_held_snapshot(leat_held *held, leat_snapshot *snapshot, uint8_t table);
 bool leat_held_key(leat_slice stored, uint64_t *out_sequence, leat_slice *out_key);
+// The row's bytes in its stored form; false: damaged.
+bool leat_held_stored_bytes(leat_slice value, leat_slice *out_bytes);
 LEAT_MUST_CHECK leat_code leat_held_restore(leat_held *held, uint32_t slot, uint64_t sequence, leat_slice value,
                                             leat_error *out_error);

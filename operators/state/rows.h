@@ -3,6 +3,8 @@
 // A row is its stored form (the operator's bytes) with what operators ask most: its time, where it came from, how often it is
 // there, and how many rows of the other input it met. Rows are found again by their identity: the first `identity` bytes.
 //
+// Where rows are found again, lists that are long are indexed (leat_rows_init, state/row_index.h).
+//
 // Usage: init, restore*, then add, walk (first, next), find, change, remove; snapshot; fini. A row that was changed in place is told by
 // leat_rows_change. Ownership: memory from the budget; a row is valid until it is removed. Threads: the operator's.
 // Failure: NULL when the budget refuses; nothing has changed then.
@@ -17,6 +19,7 @@
 #include "operators/core/operator.h"
 #include "operators/state/pane.h"
 #include "operators/state/removal.h"
+#include "operators/state/row_index.h"
 
 typedef struct leat_kept_row leat_kept_row;
 struct leat_kept_row {
@@ -42,15 +45,22 @@ typedef struct leat_rows {
     leat_removals removals;
     leat_writer scratch;
     uint32_t sweep_slot;
-    size_t memory;
+    size_t memory; // of rows, spare ones too
+    bool finds;    // long lists are indexed
+    leat_row_index index;
+    leat_kept_row *spare; // given back: rows of a schema are often of one size, and where some go others come
+    uint32_t spare_count;
 } leat_rows;
 
-typedef struct leat_rows_list { // payload of a slot's entry
+typedef struct leat_rows_list { // payload of a slot's entry, whose word counts rows and changed ones (rows.c)
     leat_kept_row *first, *last;
 } leat_rows_list;
 
+// finds: leat_rows_find will be asked. A table of long lists without it has no index, and finds rows slowly.
 LEAT_MUST_CHECK bool leat_rows_init(leat_rows *rows, leat_budget *budget, leat_env *env, const leat_keys *keys,
-                                    bool by_time);
+                                    bool by_time, bool finds);
+// Called for each row i of a batch: fetches the lists of rows further on, and the first row of each.
+void leat_rows_prefetch(const leat_rows *rows, const uint32_t *slots, uint32_t i, uint32_t count);
 void leat_rows_fini(leat_rows *rows); // also of zeroes
 // One copy, no matches, kind INSERT, without expiry and cause; the caller sets what it needs before the next snapshot.
 LEAT_MUST_CHECK leat_kept_row *leat_rows_add(leat_rows *rows, uint32_t slot, int64_t time_ms, leat_slice bytes,
@@ -75,6 +85,8 @@ static inline bool leat_rows_failed(const leat_rows *rows) { return rows->remova
 void leat_rows_snapshot(leat_rows *rows, leat_snapshot *snapshot, uint8_t table);
 // Splits a stored key; false when damaged.
 bool leat_rows_key(leat_slice stored, uint64_t *out_number, leat_slice *out_key);
+// The row's bytes in its stored form and the size of its identity; false: damaged.
+bool leat_rows_stored_bytes(leat_slice value, leat_slice *out_bytes, uint32_t *out_identity);
 LEAT_MUST_CHECK leat_code leat_rows_restore(leat_rows *rows, uint32_t slot, uint64_t number, leat_slice value,
                                             leat_error *out_error);
 // What was restored has not changed; called once, after all of it.

@@ -43,6 +43,7 @@ static inline void *must_have(void *memory)
 
 // ---- rows
 
+struct stream_rows;
 typedef struct stream {
     int64_t *keys; // scattered over 64 bits, never 0
     double *values;
@@ -50,6 +51,7 @@ typedef struct stream {
     uint64_t ms, per_rows;    // time of a row: start_ms + number * ms / per_rows
     int64_t start_ms;
     unsigned inputs; // batches go to them in turn; each has times of its own
+    void (*refill)(const struct stream *s, uint64_t batch, struct stream_rows *rows); // NULL: they stay as they are
 } stream;
 
 typedef struct stream_rows { // a batch
@@ -58,6 +60,11 @@ typedef struct stream_rows { // a batch
     int64_t times[ROWS], watermarks[ROWS];
     int64_t watermark_after;
     unsigned input;
+    bool changes; // kinds tells them
+    // -- where a refill puts rows
+    uint8_t kinds[ROWS];
+    int64_t own_keys[ROWS];
+    double own_values[ROWS];
 } stream_rows;
 
 static inline stream stream_make(uint64_t key_count)
@@ -93,12 +100,15 @@ static inline void stream_fill(const stream *s, uint64_t batch, stream_rows *row
     rows->keys = s->keys + batch * ROWS % POOL_ROWS;
     rows->values = s->values + batch * ROWS % POOL_ROWS;
     rows->input = (unsigned)(batch % s->inputs);
+    rows->changes = false;
     for (uint32_t i = 0; i < ROWS; i++)
         rows->times[i] = stream_time(s, first + i);
     int64_t before = first ? stream_time(s, first - 1) - 1 : LEAT_TIME_NONE;
     for (uint32_t i = 0; i < ROWS; i++)
         rows->watermarks[i] = s->inputs > 1 || !i ? before : rows->times[i - 1] - 1;
     rows->watermark_after = rows->input + 1 == s->inputs ? rows->times[ROWS - 1] - 1 : before;
+    if (s->refill)
+        s->refill(s, batch, rows);
 }
 
 // ---- results
@@ -342,6 +352,7 @@ static inline void engine_fill(const stream *s, uint64_t number, stream_rows *ro
     else
         batch->watermark = NULL;
     batch->watermark_after = rows->watermark_after;
+    batch->row_kind = rows->changes ? rows->kinds : NULL;
     for (uint32_t i = 0; i < ROWS; i++)
         batch->cause[i] = number * ROWS + i;
 }

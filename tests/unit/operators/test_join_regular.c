@@ -1,4 +1,7 @@
 // Joins without a bound in time: changelogs on both sides.
+#include <stdio.h>
+#include <string.h>
+
 #include "tests/unit/operators/joins.h"
 
 extern const leat_operator_ops leat_operator_join_regular_ops;
@@ -176,9 +179,49 @@ static void test_time_to_live(void **state)
     run_spec(&spec, forgotten);
 }
 
+enum { LONG_ROWS = 40, TWICE = 7 };
+
+static char *print_pairs(char *at, const char *kind, int first, int step)
+{
+    for (int i = first; i < LONG_ROWS; i += step)
+        for (int copy = i == TWICE ? 2 : 1; copy > 0; copy--)
+            at += sprintf(at, "%s%s[a, %d, a, 1]", at[-1] ? " \n " : "", kind, i);
+    return at;
+}
+
+// So many rows of a key that they are indexed; of one there are two.
+static void long_lists(harness *h, void *argument)
+{
+    (void)argument;
+    char row[40], lines[LONG_ROWS * 40] = {0};
+    for (int i = 0; i < LONG_ROWS; i++) {
+        snprintf(row, sizeof row, i == TWICE ? "a,%d | a,7" : "a,%d", i);
+        harness_rows(h, 0, row);
+    }
+    harness_rows(h, 1, "a,1");
+    print_pairs(lines + 1, "+I", 0, 1);
+    harness_expect(h, lines + 1);
+    for (int i = 0; i < LONG_ROWS; i += 2) {
+        snprintf(row, sizeof row, "-D a,%d | -D a,%d", i, i + LONG_ROWS); // the second is of no row
+        harness_rows(h, 0, row);
+        snprintf(row, sizeof row, "-D[a, %d, a, 1] \n -D[a, %d, a, 1]", i, i + LONG_ROWS);
+        harness_expect(h, row);
+    }
+    harness_rows(h, 1, "-D a,1");
+    memset(lines, 0, sizeof lines);
+    print_pairs(lines + 1, "-D", 1, 2);
+    harness_expect(h, lines + 1);
+}
+
+static void test_long_lists(void **state)
+{
+    (void)state;
+    run(LEAT_JOIN_INNER, long_lists);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kinds), cmocka_unit_test(test_unique),
-                                       cmocka_unit_test(test_time_to_live)};
+                                       cmocka_unit_test(test_long_lists), cmocka_unit_test(test_time_to_live)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
