@@ -161,14 +161,87 @@ static leat_code resolve(leat_match *m, const leat_batch *batch, leat_error *out
     return code != LEAT_OK || leat_match_reserve_marks(m) ? code : leat_match_no_budget(m, out_error);
 }
 
-static leat_code add_rows(leat_match *m, const leat_batch *batch, leat_error *out_error)
+// Of rows one behind the other, each with its watermark; one loop without branches.
+static bool rise(const leat_match *m, const leat_batch *batch)
 {
-    leat_code code = resolve(m, batch, out_error);
-    if (code != LEAT_OK)
-        return code;
-    begin_times(m, batch);
-    leat_match_masks(m, batch);
-    leat_match_rows_begin(&m->rows, batch, m->spec->kept, m->times, m->masks);
+    const int64_t *times = m->times, *watermarks = batch->watermark;
+    const uint32_t *slots = m->slots;
+    int64_t last_ms = LEAT_TIME_NONE;
+    bool wrong = false;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        int64_t time_ms = times[i];
+        wrong |= (time_ms <= watermarks[i]) | (time_ms < last_ms) | (slots[i] == LEAT_SLOT_NONE);
+        last_ms = time_ms;
+    }
+    return !wrong;
+}
+
+static bool rise_selected(const leat_match *m, const leat_batch *batch)
+{
+    int64_t last_ms = LEAT_TIME_NONE;
+    bool rises = true;
+    for (uint32_t i = 0; i < batch->selected && rises; i++) {
+        uint32_t row = leat_batch_row(batch, i);
+        rises = m->times[row] >= last_ms && !(batch->watermark && m->times[row] <= batch->watermark[row]) &&
+                !(m->time_nulls && m->time_nulls[row]) && m->slots[i] != LEAT_SLOT_NONE;
+        last_ms = m->times[row];
+    }
+    return rises;
+}
+
+// Whether no row of the batch is late, or comes behind one that it should be before: most batches are such.
+static bool comes_in_order(const leat_match *m, const leat_batch *batch)
+{
+    if (!m->rows_fit || !m->times || m->held.count)
+        return false;
+    int64_t first_ms = m->times[leat_batch_row(batch, 0)];
+    bool plain = !batch->selection && batch->watermark && !m->time_nulls;
+    return first_ms >= m->rows.back_ms && first_ms > m->watermark_ms &&
+           (plain ? rise(m, batch) : rise_selected(m, batch));
+}
+
+// The first row from `i` on whose watermark is not below due_ms, or how many there are; *inout_ms: the watermark before it.
+static uint32_t find_step(const leat_batch *batch, uint32_t i, int64_t due_ms, int64_t *inout_ms)
+{
+    const int64_t *watermarks = batch->watermark;
+    const uint16_t *selection = batch->selection;
+    uint32_t first = i, count = batch->selected;
+    if (selection)
+        while (i < count && watermarks[selection[i]] < due_ms)
+            i++;
+    else
+        while (i < count && watermarks[i] < due_ms)
+            i++;
+    if (i > first && watermarks[leat_batch_row(batch, i - 1)] > *inout_ms)
+        *inout_ms = watermarks[leat_batch_row(batch, i - 1)];
+    return i;
+}
+
+// The watermark rises from row to row, but only where something is due by it there is something to do. A row that begins nothing may be passed over before its
+// time, as no other will come before it: the batch is in order.
+static leat_code advance_over(leat_match *m, const leat_batch *batch, leat_error *out_error)
+{
+    int64_t last_ms = batch->watermark[leat_batch_row(batch, batch->selected - 1)];
+    for (uint32_t i = 0;; i++) {
+        if (m->begin_mask)
+            leat_match_rows_pass(&m->rows, last_ms, m->begin_mask, m->marks);
+        int64_t alarm_ms = leat_alarms_least(&m->alarms);
+        i = find_step(batch, i, m->rows.front_ms < alarm_ms ? m->rows.front_ms : alarm_ms, &m->watermark_ms);
+        if (i == batch->selected)
+            return LEAT_OK;
+        int64_t before_ms = m->watermark_ms, watermark_ms = batch->watermark[leat_batch_row(batch, i)];
+        if (watermark_ms <= before_ms)
+            continue;
+        m->watermark_ms = watermark_ms;
+        leat_code code = leat_match_run_due(m, watermark_ms, before_ms, out_error);
+        if (code != LEAT_OK)
+            return code;
+    }
+}
+
+static leat_code add_row_by_row(leat_match *m, const leat_batch *batch, leat_error *out_error)
+{
+    leat_code code = LEAT_OK;
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i);
         if (batch->watermark)
@@ -177,6 +250,21 @@ static leat_code add_rows(leat_match *m, const leat_batch *batch, leat_error *ou
             code = leat_match_no_budget(m, out_error);
     }
     return code;
+}
+
+static leat_code add_rows(leat_match *m, const leat_batch *batch, leat_error *out_error)
+{
+    leat_code code = resolve(m, batch, out_error);
+    if (code != LEAT_OK)
+        return code;
+    begin_times(m, batch);
+    leat_match_masks(m, batch);
+    leat_match_rows_begin(&m->rows, batch, m->spec->kept, m->times, m->masks);
+    if (!comes_in_order(m, batch))
+        return add_row_by_row(m, batch, out_error);
+    leat_match_rows_push_all(&m->rows, batch, m->slots, m->held.next_sequence);
+    m->held.next_sequence += batch->selected;
+    return batch->watermark ? advance_over(m, batch, out_error) : LEAT_OK;
 }
 
 static leat_code end(leat_match *m, leat_error *out_error)
@@ -284,9 +372,10 @@ static leat_code restore_row(leat_match *m, uint32_t slot, uint64_t sequence, le
     bool whole = leat_held_stored_bytes(value, &bytes);
     leat_reader_init(&reader, bytes.data, bytes.size);
     leat_arena_reset(&m->scratch);
+    (void)leat_read_u64(&reader); // the mask
     for (uint32_t i = 0; i < m->kept.count && whole; i++)
         whole = leat_value_decode(m->types[i], &reader, &m->scratch, &column);
-    if (!whole || leat_reader_left(&reader))
+    if (!whole || reader.failed || leat_reader_left(&reader))
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of a pattern, %zu bytes, is damaged",
                               value.size);
     return leat_held_restore(&m->held, slot, sequence, value, out_error);

@@ -5,12 +5,16 @@
 //   match_due.c    what is due, in order, key by key
 //   match_key.c    what rows and time make of a key
 //   match_value.c  what conditions and measures read from the rows of a match
+//
+// The automaton knows nothing of them: match_nfa.c with match_graph.c, match_skip.c, match_line.c, match_buffer.c, match_queue.c, match_timers.c,
+// and match_store.c for its stored form.
 #pragma once
 
 #include "operators/core/cause.h"
 #include "operators/core/emitter.h"
 #include "operators/core/key.h"
 #include "operators/expr/aggregate.h"
+#include "operators/match_compare.h"
 #include "operators/match_nfa.h"
 #include "operators/match_rows.h"
 #include "operators/state/alarm.h"
@@ -25,18 +29,19 @@ typedef struct leat_match_key {
 
 // A row or an alarm that is due.
 typedef struct leat_match_due {
-    match_row row;
+    match_row
+        row; // of an alarm: slot and time, and as its number the hash of the key, so that a restart changes nothing
     leat_held_row *held; // that the row is; NULL: another, or an alarm
-    bool is_alarm;
-    uint32_t next; // of the same key: index + 1; 0: the last one
-    uint64_t tie;  // rows: arrival; alarms: hash of the key, so that a restart changes nothing
     const leat_value *order;
-    const struct leat_match *m;
+    const struct leat_match *m; // while they are sorted
+    uint32_t next;              // of the same key: index + 1; 0: the last one
+    bool is_alarm;
 } leat_match_due;
 
 typedef struct leat_match_list {
     leat_match_due *items;
     uint32_t count, room, alarms;
+    bool repeats; // some key has several rows
 } leat_match_list;
 
 typedef struct leat_match {
@@ -44,6 +49,7 @@ typedef struct leat_match {
     const leat_match_spec *spec;
     leat_schema kept; // columns that are kept with a row
     leat_type *types; // theirs
+    bool *is_number;  // whether they are 64 bits of a number
     leat_emitter emitters[LEAT_MATCH_OUTPUTS];
     int timeout_output, late_output; // indexes, -1: none
     // -- state
@@ -79,7 +85,8 @@ typedef struct leat_match {
     uint64_t bad_rows; // conditions or measures that could not be evaluated
     // -- evaluation
     leat_eval batch_eval, row_eval;
-    leat_value *values; // spec->value_count: input 1 of conditions and measures
+    match_compares *compares; // by condition: none: it is its program
+    leat_value *values;       // spec->value_count: input 1 of conditions and measures
     leat_value *results, *key_values;
     leat_arena scratch, row_scratch;
     const uint8_t *row_scratch_empty; // its cursor when nothing is in it

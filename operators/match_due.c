@@ -3,7 +3,12 @@
 
 #include "operators/match.h"
 
-enum { DUE_MIN = 64, AHEAD = 3 };
+enum {
+    DUE_MIN = 64,
+    AHEAD = 3,
+    FURTHEST = 4 * AHEAD,
+    KEYS_NEAR = 1 << 12
+}; // KEYS_NEAR: what is kept of so many keys lies in the cache
 
 typedef struct due_key { // of one slot
     uint32_t first;      // in the list
@@ -35,6 +40,16 @@ static bool run_key(leat_match *m, uint32_t first, int64_t until_ms)
            leat_match_end_key(m, key, m->slot, until_ms);
 }
 
+// A key of which one row is due, and nothing else.
+static bool run_row(leat_match *m, const match_row *row, int64_t until_ms)
+{
+    m->slot = row->slot;
+    leat_match_key *key = leat_match_key_find(m, m->slot);
+    return leat_match_advance_key(m, key, row->time_ms) && leat_match_handle_row(m, &key, row) &&
+           (row->time_ms == until_ms || leat_match_advance_key(m, key, until_ms)) &&
+           leat_match_end_key(m, key, m->slot, until_ms);
+}
+
 // ---- what is due
 
 static int compare_numbers(uint64_t a, uint64_t b) { return a < b ? -1 : a > b; }
@@ -61,7 +76,7 @@ static int compare_due(const void *left, const void *right)
     if (a->row.time_ms != b->row.time_ms)
         return a->row.time_ms < b->row.time_ms ? -1 : 1;
     int order = a->is_alarm ? 0 : compare_order(a, b);
-    return order ? order : compare_numbers(a->tie, b->tie);
+    return order ? order : compare_numbers(a->row.sequence, b->row.sequence);
 }
 
 static int compare_keys(const void *left, const void *right)
@@ -97,7 +112,7 @@ static int64_t really_due(void *context, const leat_alarm *alarm)
     return due_ms == INT64_MAX ? LEAT_TIME_NONE : due_ms;
 }
 
-static leat_match_due *due_add(leat_match *m)
+static leat_match_due *due_room(leat_match *m)
 {
     leat_match_list *list = &m->due;
     if (list->count == list->room) {
@@ -109,22 +124,22 @@ static leat_match_due *due_add(leat_match *m)
         list->items = items;
         list->room = room;
     }
-    return &list->items[list->count++];
+    return &list->items[list->count];
 }
 
-static bool add_row_due(leat_match *m, const match_row *row, leat_held_row *held)
+// Its row is filled in.
+static void add_row_due(leat_match *m, leat_match_due *due, leat_held_row *held)
 {
-    leat_match_due *due = due_add(m);
-    if (!due)
-        return false;
-    *due = (leat_match_due){.row = *row, .held = held, .tie = row->sequence, .m = m};
-    if (m->spec->order_count)
-        due->order = order_values(m, row);
-    uint32_t *mark = &m->marks[row->slot], last = *mark & ~MATCH_MARK_LIVE;
+    due->held = held;
+    due->is_alarm = false;
+    due->next = 0;
+    due->order = m->spec->order_count ? order_values(m, &due->row) : NULL;
+    uint32_t *mark = &m->marks[due->row.slot], last = *mark & ~MATCH_MARK_LIVE;
+    m->due.count++;
+    m->due.repeats |= last;
     if (last)
         m->due.items[last - 1].next = m->due.count;
     *mark = (*mark & MATCH_MARK_LIVE) | m->due.count;
-    return true;
 }
 
 // Nothing comes of a row that begins no match when its key has no partial match and no row before it.
@@ -153,46 +168,56 @@ static bool held_is_first(const leat_match *m)
 static bool take_held(leat_match *m)
 {
     leat_held_row *held = leat_held_take(&m->held, INT64_MAX);
-    match_row row = row_of(held);
-    bool idle = is_idle_row(m, &row);
-    bool taken = idle || add_row_due(m, &row, held);
-    if (idle || !taken)
+    leat_match_due *due = due_room(m);
+    if (!due) {
         leat_held_free(&m->held, held);
-    return taken;
+        return false;
+    }
+    due->row = row_of(held);
+    if (is_idle_row(m, &due->row))
+        leat_held_free(&m->held, held);
+    else
+        add_row_due(m, due, held);
+    return true;
+}
+
+static bool take_row(leat_match *m)
+{
+    leat_match_due *due = due_room(m);
+    if (!due)
+        return false;
+    leat_match_rows_take(&m->rows, &due->row);
+    if (!is_idle_row(m, &due->row))
+        add_row_due(m, due, NULL);
+    return true;
 }
 
 // Rows in order of time and arrival.
 static bool take_rows(leat_match *m, int64_t until_ms)
 {
-    match_row row;
-    for (;;) {
+    bool taken = true;
+    while (taken) {
         if (m->begin_mask && !m->held.count)
             leat_match_rows_pass(&m->rows, until_ms, m->begin_mask, m->marks);
         bool held = leat_held_due(&m->held, until_ms), waiting = m->rows.front_ms <= until_ms && m->rows.waiting;
         if (!held && !waiting)
             return true;
-        if (held && (!waiting || held_is_first(m))) {
-            if (!take_held(m))
-                return false;
-            continue;
-        }
-        leat_match_rows_take(&m->rows, &row);
-        if (!is_idle_row(m, &row) && !add_row_due(m, &row, NULL))
-            return false;
+        taken = held && (!waiting || held_is_first(m)) ? take_held(m) : take_row(m);
     }
+    return false;
 }
 
 static bool take_alarms(leat_match *m, int64_t until_ms)
 {
     leat_alarm alarm;
     while (leat_alarms_take(&m->alarms, until_ms, really_due, m, &alarm)) {
-        leat_match_due *due = due_add(m);
+        leat_match_due *due = due_room(m);
         if (!due)
             return false;
-        *due = (leat_match_due){.row = {.slot = alarm.slot, .time_ms = alarm.due_ms},
-                                .is_alarm = true,
-                                .tie = leat_keys_hash(m->keys, alarm.slot),
-                                .m = m};
+        m->due.count++;
+        *due = (leat_match_due){
+            .row = {.slot = alarm.slot, .time_ms = alarm.due_ms, .sequence = leat_keys_hash(m->keys, alarm.slot)},
+            .is_alarm = true};
         m->alarm_ms[alarm.slot] = INT64_MAX;
         m->due.alarms++;
     }
@@ -201,10 +226,10 @@ static bool take_alarms(leat_match *m, int64_t until_ms)
 
 static due_key key_of(const leat_match_due *items, uint32_t first, uint32_t end)
 {
-    due_key key = {first, items[first].row.time_ms, items[first].tie, items[first].is_alarm};
+    due_key key = {first, items[first].row.time_ms, items[first].row.sequence, items[first].is_alarm};
     for (uint32_t i = first + 1; i < end; i++)
         if (items[i].row.time_ms < key.time_ms)
-            key = (due_key){first, items[i].row.time_ms, items[i].tie, items[i].is_alarm};
+            key = (due_key){first, items[i].row.time_ms, items[i].row.sequence, items[i].is_alarm};
     return key;
 }
 
@@ -217,6 +242,8 @@ static bool run_sorted(leat_match *m, int64_t until_ms)
     due_key *keys = leat_arena_array(&m->scratch, due_key, m->due.count + 1);
     uint32_t count = 0;
     bool done = true;
+    for (uint32_t i = 0; i < m->due.count; i++)
+        items[i].m = m;
     qsort(items, m->due.count, sizeof *items, compare_due);
     for (uint32_t first = 0, end; first < m->due.count; first = end) {
         for (end = first + 1; end < m->due.count && items[end].row.slot == items[first].row.slot; end++)
@@ -230,36 +257,65 @@ static bool run_sorted(leat_match *m, int64_t until_ms)
     return done;
 }
 
-// Of many keys each step to the last row of a partial match leaves the cache: they are taken ahead, one by one.
+static leat_match_key *key_of_due(const leat_match *m, uint32_t i)
+{
+    return i < m->due.count ? leat_match_key_find(m, m->due.items[i].row.slot) : NULL;
+}
+
+// Of many keys each step to the last row of a partial match leaves the cache: they are taken ahead, one by one. `i` is that which is furthest ahead; what
+// would be before the first one wraps round to beyond the last.
 static void prefetch(const leat_match *m, uint32_t i)
 {
-    const leat_match_due *items = m->due.items;
     const leat_match_key *key;
-    if (i + 4 * AHEAD < m->due.count) {
-        uint32_t slot = items[i + 4 * AHEAD].row.slot;
+    if (i < m->due.count) {
+        uint32_t slot = m->due.items[i].row.slot;
         const char *entry = (const char *)leat_pane_place(&m->panes, m->pane, slot);
         __builtin_prefetch(entry, 1);
         __builtin_prefetch(entry ? entry + m->panes.stride - 1 : NULL, 1);
         __builtin_prefetch(&m->alarm_ms[slot]);
     }
-    if (i + 3 * AHEAD < m->due.count && (key = leat_match_key_find(m, items[i + 3 * AHEAD].row.slot)))
+    if ((key = key_of_due(m, i - AHEAD)))
         __builtin_prefetch(key->pattern.runs.runs, 1);
-    if (i + 2 * AHEAD < m->due.count && (key = leat_match_key_find(m, items[i + 2 * AHEAD].row.slot)))
+    if ((key = key_of_due(m, i - 2 * AHEAD)))
         __builtin_prefetch(key->pattern.runs.runs->entry, 1);
-    if (i + AHEAD < m->due.count && (key = leat_match_key_find(m, items[i + AHEAD].row.slot)) &&
-        key->pattern.runs.runs->entry)
+    if ((key = key_of_due(m, i - 3 * AHEAD)) && key->pattern.runs.runs->entry)
         __builtin_prefetch(key->pattern.runs.runs->entry->event, 1);
+}
+
+static void prefetch_first(const leat_match *m, bool far)
+{
+    for (uint32_t i = 0; far && i < FURTHEST; i++)
+        prefetch(m, i);
+}
+
+static bool is_far(const leat_match *m) { return leat_keys_capacity(m->keys) > KEYS_NEAR; }
+
+// Each is the only one of its key.
+static bool run_rows(leat_match *m, int64_t until_ms)
+{
+    bool done = true, far = is_far(m);
+    prefetch_first(m, far);
+    for (uint32_t i = 0; i < m->due.count && done; i++) {
+        const match_row *row = &m->due.items[i].row;
+        m->marks[row->slot] &= MATCH_MARK_LIVE;
+        if (far)
+            prefetch(m, i + FURTHEST);
+        done = run_row(m, row, until_ms);
+    }
+    return done;
 }
 
 // They lie in order of time and arrival, so that the first rows of keys do too.
 static bool run_in_order(leat_match *m, int64_t until_ms)
 {
-    bool done = true;
+    bool done = true, far = is_far(m);
+    prefetch_first(m, far);
     for (uint32_t i = 0; i < m->due.count && done; i++) {
         uint32_t slot = m->due.items[i].row.slot;
         bool first = m->marks[slot] & ~MATCH_MARK_LIVE;
         m->marks[slot] &= MATCH_MARK_LIVE;
-        prefetch(m, i);
+        if (far)
+            prefetch(m, i + FURTHEST);
         if (first)
             done = run_key(m, i, until_ms);
     }
@@ -271,7 +327,7 @@ static bool run_list(leat_match *m, int64_t until_ms)
     if (!m->due.count)
         return true;
     if (!m->due.alarms && !m->spec->order_count)
-        return run_in_order(m, until_ms);
+        return m->due.repeats ? run_in_order(m, until_ms) : run_rows(m, until_ms);
     for (uint32_t i = 0; i < m->due.count; i++)
         m->marks[m->due.items[i].row.slot] &= MATCH_MARK_LIVE;
     return run_sorted(m, until_ms);
@@ -285,15 +341,32 @@ void leat_match_forward(leat_match *m, int64_t watermark_ms)
         leat_emitter_watermark(&m->emitters[i], watermark_ms);
 }
 
+static bool run_only_row(leat_match *m, int64_t until_ms, int64_t watermark_before_ms)
+{
+    match_row row;
+    leat_match_rows_take(&m->rows, &row);
+    if (is_idle_row(m, &row))
+        return true;
+    leat_match_forward(m, watermark_before_ms);
+    return run_row(m, &row, until_ms);
+}
+
 // Results come under the watermark before, as their rows did.
 leat_code leat_match_run_due(leat_match *m, int64_t until_ms, int64_t watermark_before_ms, leat_error *out_error)
 {
     leat_match_list *list = &m->due;
     list->count = list->alarms = 0;
+    list->repeats = false;
     if (m->spec->order_count)
         leat_arena_reset(&m->scratch);
-    bool done = take_rows(m, leat_match_sorts(m) ? until_ms - 1 : until_ms);
-    done = done && (leat_alarms_least(&m->alarms) > until_ms || take_alarms(m, until_ms));
+    bool done = leat_alarms_least(&m->alarms) > until_ms || take_alarms(m, until_ms);
+    if (done && !list->count && !leat_held_due(&m->held, until_ms) && m->rows.waiting && m->rows.front_ms <= until_ms &&
+        leat_match_rows_only_one(&m->rows, until_ms)) {
+        done = run_only_row(m, until_ms, watermark_before_ms);
+        leat_match_rows_release_taken(&m->rows);
+        return done ? LEAT_OK : leat_match_no_budget(m, out_error);
+    }
+    done = done && take_rows(m, leat_match_sorts(m) ? until_ms - 1 : until_ms);
     if (list->count)
         leat_match_forward(m, watermark_before_ms);
     done = done && run_list(m, until_ms);

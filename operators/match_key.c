@@ -3,8 +3,9 @@
 
 #include "operators/match.h"
 
-// A key by itself takes a small part of what one with a partial match takes, and mostly comes again.
-enum { KEYS_SPARE = 1 << 18, KEYS_PER_LEFT = 8, KEYS_SCARCE = 64 };
+// A key by itself takes a small part of what one with a partial match takes, and mostly comes again: giving it back and finding it anew costs more than all that is
+// done for a row. Where the budget is small, memory is scarce long before there are so many.
+enum { KEYS_SPARE = 1 << 20, KEYS_PER_LEFT = 8, KEYS_SCARCE = 64 };
 
 leat_code leat_match_no_budget(const leat_match *m, leat_error *out_error)
 {
@@ -75,9 +76,10 @@ bool leat_match_handle_row(leat_match *m, leat_match_key **inout_key, const matc
     }
     m->row = row;
     m->row_decoded = false;
+    m->nfa.mask = row->mask;
     if (!*inout_key) {
-        bool begins;
-        if (!leat_pattern_begins(&m->nfa, &begins))
+        bool begins = row->mask & m->begin_mask;
+        if (!m->begin_mask && !leat_pattern_begins(&m->nfa, &begins))
             return false;
         if (!begins)
             return true;
@@ -95,22 +97,20 @@ int64_t leat_match_alarm_of(const leat_match *m, const leat_match_key *key)
     return m->spec->time_column < 0 && timer != INT64_MAX ? timer + 1 : timer;
 }
 
-static void pass_timers(leat_match *m, leat_match_key *key, int64_t now_ms)
+static bool set_alarm(leat_match *m, int64_t alarm_ms, uint32_t slot)
 {
-    if (leat_match_alarm_of(m, key) <= now_ms)
-        leat_pattern_pass_timers(&m->nfa, &key->pattern, m->spec->time_column < 0 ? now_ms - 1 : now_ms);
+    if (alarm_ms == INT64_MAX || alarm_ms >= m->alarm_ms[slot])
+        return true;
+    if (!leat_alarms_reserve(&m->alarms))
+        return false;
+    leat_alarms_push(&m->alarms, alarm_ms, slot);
+    m->alarm_ms[slot] = alarm_ms;
+    return true;
 }
 
 bool leat_match_set_alarm(leat_match *m, leat_match_key *key, uint32_t slot)
 {
-    int64_t timer = leat_match_alarm_of(m, key);
-    if (timer == INT64_MAX || timer >= m->alarm_ms[slot])
-        return true;
-    if (!leat_alarms_reserve(&m->alarms))
-        return false;
-    leat_alarms_push(&m->alarms, timer, slot);
-    m->alarm_ms[slot] = timer;
-    return true;
+    return set_alarm(m, leat_match_alarm_of(m, key), slot);
 }
 
 bool leat_match_end_key(leat_match *m, leat_match_key *key, uint32_t slot, int64_t now_ms)
@@ -119,7 +119,11 @@ bool leat_match_end_key(leat_match *m, leat_match_key *key, uint32_t slot, int64
     if (!key)
         return true;
     leat_pane_entry *entry = leat_pane_of_payload(key);
-    pass_timers(m, key, now_ms);
+    int64_t alarm_ms = leat_match_alarm_of(m, key);
+    if (alarm_ms <= now_ms) {
+        leat_pattern_pass_timers(&m->nfa, &key->pattern, m->spec->time_column < 0 ? now_ms - 1 : now_ms);
+        alarm_ms = leat_match_alarm_of(m, key);
+    }
     if (leat_pattern_is_idle(&key->pattern) && !key->pattern.timers) {
         leat_pattern_clear(&m->nfa, &key->pattern);
         m->marks[slot] &= ~MATCH_MARK_LIVE;
@@ -127,7 +131,7 @@ bool leat_match_end_key(leat_match *m, leat_match_key *key, uint32_t slot, int64
         return true;
     }
     leat_pane_mark(&m->panes, m->pane, slot, entry);
-    return leat_match_set_alarm(m, key, slot);
+    return set_alarm(m, alarm_ms, slot);
 }
 
 bool leat_match_advance_key(leat_match *m, leat_match_key *key, int64_t time_ms)

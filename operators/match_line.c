@@ -107,7 +107,7 @@ static pattern_event *event_new(line_pool *pool, size_t texts)
 pattern_event *leat_line_event(line_pool *pool, const leat_type *types, const leat_value *values, int64_t time_ms,
                                uint32_t id, uint64_t cause)
 {
-    size_t texts = text_size(types, values, pool->value_count);
+    size_t texts = pool->has_texts ? text_size(types, values, pool->value_count) : 0;
     pattern_event *event = event_new(pool, texts);
     if (!event)
         return NULL;

@@ -22,6 +22,7 @@ typedef struct line_pool {
     line_room *rooms;
     uint32_t room_count;
     uint32_t value_count; // of a row
+    bool has_texts;       // among them
     pattern_node *nodes;  // by `next`
     pattern_event *events;
     uint32_t node_count, event_count;

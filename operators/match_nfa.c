@@ -11,7 +11,7 @@ uint32_t leat_pattern_path(pattern_nfa *nfa, const pattern_run *run)
     return nfa->is_line ? leat_line_path(&nfa->work, run->entry) : pattern_path(&nfa->work, run->entry, run->version);
 }
 
-static void drop(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
+void leat_pattern_drop(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
 {
     if (nfa->is_line) {
         leat_line_free(&nfa->pool, run->entry);
@@ -29,17 +29,17 @@ static bool release(pattern_nfa *nfa, pattern_key *key, const pattern_run *run)
            pattern_release(nfa->budget, &key->buffer, &nfa->work, run->entry, run->version);
 }
 
-static bool give_up(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
+bool leat_pattern_give_up(pattern_nfa *nfa, pattern_key *key, pattern_run *run)
 {
     bool released = release(nfa, key, run);
-    drop(nfa, key, run);
+    leat_pattern_drop(nfa, key, run);
     return released;
 }
 
 static void drop_all(pattern_nfa *nfa, pattern_key *key, pattern_queue *queue)
 {
     for (uint32_t i = 0; i < queue->count; i++)
-        drop(nfa, key, &queue->runs[i]);
+        leat_pattern_drop(nfa, key, &queue->runs[i]);
     queue->count = 0;
 }
 
@@ -71,22 +71,42 @@ bool leat_pattern_begin_key(pattern_nfa *nfa, pattern_key *key)
 
 static void free_runs(pattern_nfa *nfa, const pattern_queue *queue)
 {
-    for (uint32_t i = 0; i < queue->count; i++)
-        if (nfa->is_line)
-            leat_line_free(&nfa->pool, queue->runs[i].entry);
-        else
-            pattern_version_unref(nfa->budget, queue->runs[i].version);
+    for (uint32_t i = 0; i < queue->count; i++) {
+        const pattern_run *run = &queue->runs[i];
+        if (!nfa->is_line)
+            pattern_version_unref(nfa->budget, run->version);
+        else if (run->entry)
+            leat_line_free(&nfa->pool, run->entry);
+    }
 }
 
-void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key)
+static void clear_line(pattern_nfa *nfa, pattern_key *key)
+{
+    free_runs(nfa, &key->runs);
+    if (!leat_line_keep_room(&nfa->pool, key->runs.runs, key->runs.room))
+        pattern_queue_free(nfa->budget, &key->runs);
+    if (!key->done.runs)
+        return;
+    free_runs(nfa, &key->done);
+    pattern_queue_free(nfa->budget, &key->done);
+}
+
+static void clear_branching(pattern_nfa *nfa, pattern_key *key)
 {
     free_runs(nfa, &key->runs);
     free_runs(nfa, &key->done);
     pattern_buffer_clear(nfa->budget, &key->buffer);
-    if (!nfa->is_line || !leat_line_keep_room(&nfa->pool, key->runs.runs, key->runs.room))
-        pattern_queue_free(nfa->budget, &key->runs);
+    pattern_queue_free(nfa->budget, &key->runs);
     pattern_queue_free(nfa->budget, &key->done);
     pattern_timers_free(nfa->budget, &key->timers);
+}
+
+void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key)
+{
+    if (nfa->is_line)
+        clear_line(nfa, key);
+    else
+        clear_branching(nfa, key);
     *key = (pattern_key){0};
 }
 
@@ -376,6 +396,99 @@ static bool follow_line(pattern_nfa *nfa, pattern_run *run)
     return true;
 }
 
+// What follow_line and keep_made make of all runs, where they lie in order of their first rows and the row at hand is later than all of them: then
+// those that go on stay in order, the one that begins comes behind them, and nothing has to be moved.
+
+static bool lies_in_order(const pattern_nfa *nfa, const pattern_key *key)
+{
+    const pattern_queue *runs = &key->runs;
+    if (nfa->time_ms < key->newest_ms || (nfa->time_ms == key->newest_ms && nfa->time_ms != key->last_ms))
+        return false;
+    for (uint32_t i = 2; i < runs->count; i++)
+        if (pattern_run_compare(&runs->runs[i - 2], &runs->runs[i - 1]) > 0)
+            return false;
+    return runs->count && is_start(&runs->runs[runs->count - 1]);
+}
+
+// Asked once for each run.
+static bool fits(pattern_nfa *nfa, const pattern_test *test, const pattern_run *run)
+{
+    if (test->kind != PATTERN_CONDITION)
+        return passes(nfa, test, run);
+    if (nfa->spec->conditions[test->condition].simple)
+        return nfa->mask >> test->condition & 1;
+    return nfa->test(nfa, test->condition, run);
+}
+
+// False in *out_kept: the run is complete and goes over to the others.
+static bool take_in_place(pattern_nfa *nfa, pattern_run *run, bool *out_kept)
+{
+    const pattern_state *state = run->state, *target = state->transitions[0].target;
+    pattern_event *event = event_of(nfa);
+    pattern_node *node = event ? leat_line_take(&nfa->pool, event, (uint32_t)state->stage, run->entry) : NULL;
+    if (!node)
+        return false;
+    run->entry = node;
+    run->state = target;
+    *out_kept = target->kind != PATTERN_FINAL;
+    return *out_kept || pattern_queue_push(nfa->budget, &nfa->complete, *run);
+}
+
+static bool step_line(pattern_nfa *nfa, pattern_run *run, bool *out_kept)
+{
+    const pattern_state *state = run->state;
+    if (fits(nfa, state->transitions[0].test, run))
+        return take_in_place(nfa, run, out_kept);
+    *out_kept = state->transition_count > 1;
+    if (!*out_kept)
+        leat_line_free(&nfa->pool, run->entry);
+    return true;
+}
+
+// The start stays the last one.
+static bool begin_line(pattern_nfa *nfa, pattern_queue *runs)
+{
+    pattern_run *start = &runs->runs[runs->count - 1], run = *start;
+    bool kept;
+    if (!fits(nfa, nfa->graph.start->transitions[0].test, start))
+        return true;
+    if (!event_of(nfa) || !pattern_queue_room(nfa->budget, runs))
+        return false;
+    run.start_ms = run.first_ms = nfa->time_ms;
+    run.first_id = nfa->event->id;
+    nfa->new_start |= run.start_ms > 0;
+    if (!take_in_place(nfa, &run, &kept)) {
+        leat_line_free(&nfa->pool, run.entry);
+        return false;
+    }
+    if (!kept)
+        return true;
+    start = &runs->runs[runs->count - 1];
+    runs->runs[runs->count++] = *start;
+    *start = run;
+    return true;
+}
+
+static bool follow_in_order(pattern_nfa *nfa, pattern_key *key)
+{
+    pattern_queue *runs = &key->runs;
+    uint32_t kept = 0, i = 0;
+    bool followed = true, goes_on;
+    for (; followed && i + 1 < runs->count; i++) {
+        followed = step_line(nfa, &runs->runs[i], &goes_on);
+        if (!followed || !goes_on)
+            continue;
+        if (kept < i)
+            runs->runs[kept] = runs->runs[i];
+        kept++;
+    }
+    if (!followed)
+        i--; // it has its rows still
+    memmove(&runs->runs[kept], &runs->runs[i], (runs->count - i) * sizeof *runs->runs);
+    runs->count -= i - kept;
+    return followed && begin_line(nfa, runs);
+}
+
 // ---- all runs
 
 // Stopped: none of what was made goes on.
@@ -391,149 +504,14 @@ static bool keep_made(pattern_nfa *nfa, bool from_start)
     for (uint32_t i = 0; i < count; i++) {
         pattern_run *run = &nfa->made.runs[i];
         if (run->state->kind == PATTERN_FINAL)
-            kept &= pattern_queue_push(nfa->budget, &nfa->complete, *run) || (drop(nfa, nfa->key, run), false);
+            kept &=
+                pattern_queue_push(nfa->budget, &nfa->complete, *run) || (leat_pattern_drop(nfa, nfa->key, run), false);
         else if (stopped)
-            kept &= give_up(nfa, nfa->key, run);
+            kept &= leat_pattern_give_up(nfa, nfa->key, run);
         else
-            kept &= pattern_queue_push(nfa->budget, &nfa->next, *run) || (drop(nfa, nfa->key, run), false);
+            kept &= pattern_queue_push(nfa->budget, &nfa->next, *run) || (leat_pattern_drop(nfa, nfa->key, run), false);
     }
     return kept;
-}
-
-// ---- what follows a match
-
-typedef struct skip_mark { // runs that began before it go
-    bool none, failed, with_it;
-    int64_t ms;
-    uint32_t id;
-} skip_mark;
-
-static int compare_events(const pattern_event *a, const pattern_event *b)
-{
-    if (a->time_ms != b->time_ms)
-        return a->time_ms < b->time_ms ? -1 : 1;
-    return a->id < b->id ? -1 : a->id > b->id;
-}
-
-// Nodes lie last first.
-static const pattern_event *stage_row(const pattern_nfa *nfa, uint32_t count)
-{
-    const pattern_event *row = NULL;
-    for (uint32_t i = 0; i < count; i++) {
-        const pattern_node *node = nfa->work.steps[i].node;
-        if ((int32_t)node->stage != nfa->spec->skip_stage)
-            continue;
-        row = node->event;
-        if (nfa->spec->skip == LEAT_MATCH_SKIP_TO_LAST)
-            return row;
-    }
-    return row;
-}
-
-static const pattern_event *end_row(const pattern_nfa *nfa, uint32_t count, int order)
-{
-    const pattern_event *row = nfa->work.steps[0].node->event;
-    for (uint32_t i = 1; i < count; i++)
-        if (compare_events(nfa->work.steps[i].node->event, row) * order > 0)
-            row = nfa->work.steps[i].node->event;
-    return row;
-}
-
-static skip_mark skip_of(const pattern_nfa *nfa, uint32_t count)
-{
-    leat_match_skip skip = nfa->spec->skip;
-    if (skip == LEAT_MATCH_NO_SKIP || !count)
-        return (skip_mark){.none = true};
-    const pattern_event *first = end_row(nfa, count, -1), *row = first;
-    bool failed = false;
-    if (skip == LEAT_MATCH_SKIP_PAST_LAST)
-        row = end_row(nfa, count, 1);
-    else if (skip != LEAT_MATCH_SKIP_TO_NEXT)
-        row = stage_row(nfa, count);
-    bool to_stage = skip == LEAT_MATCH_SKIP_TO_FIRST || skip == LEAT_MATCH_SKIP_TO_LAST;
-    if (to_stage && nfa->spec->skip_strict && (!row || row == first)) {
-        failed = true;
-        to_stage = false;
-        row = first;
-    }
-    if (!row)
-        return (skip_mark){.none = true};
-    return (skip_mark){.failed = failed, .with_it = !to_stage, .ms = row->time_ms, .id = row->id};
-}
-
-static bool is_skipped(const skip_mark *mark, const pattern_run *run)
-{
-    if (!run->entry)
-        return false;
-    if (run->first_ms != mark->ms)
-        return run->first_ms < mark->ms;
-    return run->first_id < mark->id || (mark->with_it && run->first_id == mark->id);
-}
-
-static bool prune(pattern_nfa *nfa, pattern_key *key, pattern_queue *queue, const skip_mark *mark)
-{
-    uint32_t kept = 0, count = queue->count;
-    bool done = true;
-    for (uint32_t i = 0; i < count; i++) {
-        pattern_run run = queue->runs[i];
-        if (is_skipped(mark, &run))
-            done &= give_up(nfa, key, &run);
-        else
-            queue->runs[kept++] = run;
-    }
-    queue->count = kept;
-    if (kept < count)
-        pattern_queue_heapify(queue);
-    return done;
-}
-
-static bool give_match(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, pattern_run *run, int64_t time_ms)
-{
-    uint32_t count = leat_pattern_path(nfa, run);
-    if (count == UINT32_MAX)
-        return false;
-    skip_mark mark = skip_of(nfa, count);
-    if (mark.failed)
-        nfa->skipped(nfa);
-    else if (count)
-        nfa->found(nfa, count, time_ms, run, false);
-    return mark.none || (prune(nfa, key, partial, &mark) && prune(nfa, key, &key->done, &mark));
-}
-
-// A match that waits for nothing. True in *out_given when that is what there was.
-static bool give_only_match(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, int64_t time_ms,
-                            bool *out_given)
-{
-    pattern_run *run = nfa->complete.runs;
-    bool only = nfa->complete.count == 1 && !key->done.count;
-    bool waits =
-        only && nfa->spec->skip != LEAT_MATCH_NO_SKIP && partial->count && pattern_run_compare(run, partial->runs) > 0;
-    *out_given = only && !waits;
-    if (!*out_given)
-        return true;
-    nfa->complete.count = 0;
-    bool given = give_match(nfa, key, partial, run, time_ms);
-    return give_up(nfa, key, run) && given;
-}
-
-static bool give_matches(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial, int64_t time_ms)
-{
-    bool only, given = give_only_match(nfa, key, partial, time_ms, &only);
-    if (only)
-        return given;
-    for (uint32_t i = 0; i < nfa->complete.count; i++)
-        given &= pattern_queue_push(nfa->budget, &key->done, nfa->complete.runs[i]) ||
-                 (drop(nfa, key, &nfa->complete.runs[i]), false);
-    nfa->complete.count = 0;
-    while (given && key->done.count) {
-        bool earlier = nfa->spec->skip != LEAT_MATCH_NO_SKIP && partial->count;
-        if (earlier && pattern_run_compare(&key->done.runs[0], &partial->runs[0]) > 0)
-            break;
-        pattern_run run = pattern_queue_pop(&key->done);
-        given = give_match(nfa, key, partial, &run, time_ms);
-        given &= give_up(nfa, key, &run);
-    }
-    return given;
 }
 
 // ---- rows and time
@@ -550,7 +528,7 @@ static bool follow_all(pattern_nfa *nfa, pattern_key *key)
             followed = false;
         if (!followed)
             drop_all(nfa, key, &nfa->made);
-        drop(nfa, key, run);
+        leat_pattern_drop(nfa, key, run);
     }
     key->runs.count = 0;
     return followed;
@@ -572,6 +550,18 @@ static bool renew_versions(pattern_nfa *nfa, pattern_key *key)
     return true;
 }
 
+static bool row_in_order(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
+{
+    bool done = follow_in_order(nfa, key);
+    if (done && (nfa->complete.count || key->done.count))
+        done = leat_pattern_give_matches(nfa, key, &key->runs, time_ms);
+    if (!done)
+        drop_all(nfa, key, &nfa->complete);
+    if (nfa->event)
+        leat_line_unhold(&nfa->pool, nfa->event);
+    return done;
+}
+
 bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, int64_t time_ms, uint64_t cause)
 {
     if (!renew_versions(nfa, key))
@@ -581,7 +571,9 @@ bool leat_pattern_row(pattern_nfa *nfa, pattern_key *key, int64_t time_ms, uint6
     nfa->cause = cause;
     nfa->event = NULL;
     nfa->row_stamp = ++nfa->stamp;
-    bool done = follow_all(nfa, key) && give_matches(nfa, key, &nfa->next, time_ms);
+    if (nfa->is_line && lies_in_order(nfa, key))
+        return row_in_order(nfa, key, time_ms);
+    bool done = follow_all(nfa, key) && leat_pattern_give_matches(nfa, key, &nfa->next, time_ms);
     if (done)
         done = pattern_queue_move(nfa->budget, &key->runs, &nfa->next);
     if (!done) {
@@ -653,7 +645,7 @@ static bool time_out(pattern_nfa *nfa, pattern_key *key, pattern_run *run, int64
         if (told)
             nfa->found(nfa, count, timeout_of(nfa, run, time_ms), run, true);
     }
-    return give_up(nfa, key, run) && told;
+    return leat_pattern_give_up(nfa, key, run) && told;
 }
 
 bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
@@ -672,11 +664,11 @@ bool leat_pattern_advance(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
             done &= time_out(nfa, key, run, time_ms);
         else
             done &= pattern_queue_push(nfa->budget, late ? &nfa->complete : &nfa->next, *run) ||
-                    (drop(nfa, key, run), false);
+                    (leat_pattern_drop(nfa, key, run), false);
     }
     key->runs.count = 0;
-    done =
-        done && give_matches(nfa, key, &nfa->next, time_ms) && pattern_queue_move(nfa->budget, &key->runs, &nfa->next);
+    done = done && leat_pattern_give_matches(nfa, key, &nfa->next, time_ms) &&
+           pattern_queue_move(nfa->budget, &key->runs, &nfa->next);
     if (!done) {
         drop_all(nfa, key, &nfa->next);
         drop_all(nfa, key, &nfa->complete);
@@ -730,6 +722,8 @@ leat_code leat_pattern_init(pattern_nfa *nfa, const leat_match_spec *spec, const
     nfa->types = types;
     nfa->is_line = leat_line_fits(spec, types);
     nfa->pool = (line_pool){.budget = budget, .value_count = spec->kept_count};
+    for (uint32_t i = 0; i < spec->kept_count; i++)
+        nfa->pool.has_texts |= leat_type_physical(types[i]) == LEAT_PHYSICAL_TEXT;
     nfa->stamps = leat_arena_array(arena, uint32_t, spec->condition_count + 1);
     nfa->answers = leat_arena_array(arena, bool, spec->condition_count + 1);
     return leat_pattern_compile(arena, spec, &nfa->graph, out_error);

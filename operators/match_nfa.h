@@ -47,6 +47,7 @@ struct pattern_nfa {
     pattern_work work;
     bool is_line; // runs hold lists of rows (match_line.h) and no versions
     line_pool pool;
+    uint64_t mask;  // of the row at hand: which simple conditions it fits, set by the owner
     bool new_start; // a run has begun whose end wants a timer
     // -- private: the row at hand
     pattern_key *key;
@@ -86,3 +87,11 @@ uint64_t leat_pattern_begin_mask(const pattern_nfa *nfa);
 // After a row: until new_start is taken back each row sets a timer, as in Flink.
 LEAT_MUST_CHECK bool leat_pattern_set_timer(pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
 void leat_pattern_pass_timers(const pattern_nfa *nfa, pattern_key *key, int64_t until_ms); // they have gone off
+
+// -- between match_nfa.c and match_skip.c
+
+void leat_pattern_drop(pattern_nfa *nfa, pattern_key *key, pattern_run *run); // of what has failed: only its memory
+LEAT_MUST_CHECK bool leat_pattern_give_up(pattern_nfa *nfa, pattern_key *key, pattern_run *run); // its rows too
+// Complete runs go out, in nfa->complete and among those that wait, but for those before which one of `partial` may come.
+LEAT_MUST_CHECK bool leat_pattern_give_matches(pattern_nfa *nfa, pattern_key *key, pattern_queue *partial,
+                                               int64_t time_ms);

@@ -56,6 +56,29 @@ void leat_match_rows_begin(match_rows *rows, const leat_batch *batch, const uint
     rows->first = rows->count = 0;
 }
 
+// For a number of rows that the compiler knows.
+static void number_all(uint32_t *restrict at, uint64_t *restrict sequences, uint64_t sequence)
+{
+    for (uint32_t i = 0; i < LEAT_BATCH_ROWS; i++)
+        at[i] = i;
+    for (uint64_t i = 0; i < LEAT_BATCH_ROWS; i++)
+        sequences[i] = sequence + i;
+}
+
+void leat_match_rows_push_all(match_rows *rows, const leat_batch *batch, const uint32_t *slots, uint64_t sequence)
+{
+    uint32_t count = batch->selected;
+    number_all(rows->at, rows->sequences, sequence);
+    for (uint32_t i = 0; batch->selection && i < count; i++)
+        rows->at[i] = batch->selection[i];
+    memcpy(rows->slots, slots, count * sizeof *slots);
+    rows->count = count;
+    rows->back_ms = rows->times[rows->at[count - 1]];
+    if (!rows->waiting)
+        rows->front_ms = rows->times[rows->at[0]];
+    rows->waiting += count;
+}
+
 // ---- taking
 
 static int64_t front_of(const match_rows *rows)
@@ -105,6 +128,18 @@ static void take_from_batch(match_rows *rows, match_row *out_row)
                            .slot = rows->slots[i],
                            .at = at,
                            .columns = rows->columns};
+}
+
+bool leat_match_rows_only_one(const match_rows *rows, int64_t until_ms)
+{
+    const match_block *block = rows->head;
+    uint32_t i = block ? block->first + 1 : rows->first + 1;
+    if (block && i < block->count)
+        return block->times[i] > until_ms;
+    if (block && block->next)
+        return block->next->times[block->next->first] > until_ms;
+    i = block ? rows->first : i;
+    return i >= rows->count || rows->times[rows->at[i]] > until_ms;
 }
 
 static leat_slice stored_key(match_rows *rows, uint32_t slot, uint64_t sequence)
@@ -162,7 +197,7 @@ void leat_match_rows_take(match_rows *rows, match_row *out_row)
                                 stored_key(rows, out_row->slot, out_row->sequence));
 }
 
-void leat_match_rows_release_taken(match_rows *rows)
+void leat_match_rows_give_back(match_rows *rows)
 {
     for (match_block *block = rows->taken, *next; block; block = next) {
         next = block->next;

@@ -75,6 +75,8 @@ static inline void leat_match_rows_push(match_rows *rows, uint32_t row, uint32_t
     if (!rows->waiting++)
         rows->front_ms = rows->back_ms;
 }
+// All rows of the batch, in order of time, none before those that wait.
+void leat_match_rows_push_all(match_rows *rows, const leat_batch *batch, const uint32_t *slots, uint64_t sequence);
 void leat_match_rows_pass_blocks(match_rows *rows, int64_t until_ms, uint64_t conditions, const uint32_t *marks);
 // Passes over rows at the front that are due, fit none of the conditions, and whose slots have no mark.
 static inline void leat_match_rows_pass(match_rows *rows, int64_t until_ms, uint64_t conditions, const uint32_t *marks)
@@ -83,12 +85,12 @@ static inline void leat_match_rows_pass(match_rows *rows, int64_t until_ms, uint
         return;
     if (rows->head)
         leat_match_rows_pass_blocks(rows, until_ms, conditions, marks);
-    uint32_t i = rows->head ? rows->count : rows->first, first = i;
-    for (; i < rows->count; i++) {
-        uint32_t at = rows->at[i];
-        if (rows->times[at] > until_ms || rows->masks[at] & conditions || marks[rows->slots[i]])
-            break;
-    }
+    const int64_t *times = rows->times;
+    const uint64_t *masks = rows->masks;
+    const uint32_t *at = rows->at, *slots = rows->slots;
+    uint32_t count = rows->count, i = rows->head ? count : rows->first, first = i;
+    while (i < count && times[at[i]] <= until_ms && !(masks[at[i]] & conditions) && !marks[slots[i]])
+        i++;
     if (i == first)
         return;
     rows->first = i;
@@ -96,9 +98,15 @@ static inline void leat_match_rows_pass(match_rows *rows, int64_t until_ms, uint
     rows->front_ms = i < rows->count ? rows->times[rows->at[i]] : LEAT_TIME_MAX;
     rows->back_ms = rows->waiting ? rows->back_ms : LEAT_TIME_NONE;
 }
-uint64_t leat_match_rows_front_sequence(const match_rows *rows); // there is one
-void leat_match_rows_take(match_rows *rows, match_row *out_row); // the first one; there is one
-void leat_match_rows_release_taken(match_rows *rows);
+uint64_t leat_match_rows_front_sequence(const match_rows *rows);         // there is one
+void leat_match_rows_take(match_rows *rows, match_row *out_row);         // the first one; there is one
+bool leat_match_rows_only_one(const match_rows *rows, int64_t until_ms); // due, the first one being so
+void leat_match_rows_give_back(match_rows *rows);
+static inline void leat_match_rows_release_taken(match_rows *rows)
+{
+    if (rows->taken)
+        leat_match_rows_give_back(rows);
+}
 LEAT_MUST_CHECK bool leat_match_rows_end(match_rows *rows);
 void leat_match_rows_snapshot(match_rows *rows, leat_snapshot *snapshot, uint8_t table, uint64_t next_sequence);
 // Sets a bit for the slot of each row that waits.

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { MASK_BITS = 64 };
+enum { MASK_BITS = 64, MASK_BLOCK = 16 }; // MASK_BLOCK: rows of which the compiler makes one loop of vectors
 
 // ---- rows of a match
 
@@ -32,6 +32,16 @@ static void decode_current(leat_match *m)
         LEAT_ASSERT(leat_value_decode(m->types[i], &reader, &m->row_scratch, &m->row_values[i]));
 }
 
+static void read_current(const leat_column *column, uint32_t at, bool is_number, leat_value *out_value)
+{
+    if (!is_number || leat_column_is_null(column, at)) {
+        *out_value = leat_column_value(column, at);
+        return;
+    }
+    memcpy(&out_value->i64, &column->i64[at], sizeof out_value->i64);
+    out_value->is_null = false;
+}
+
 static const leat_value *current_values(leat_match *m)
 {
     const leat_column *columns = m->row->columns;
@@ -40,7 +50,7 @@ static const leat_value *current_values(leat_match *m)
     if (!columns)
         decode_current(m);
     for (uint32_t i = 0; columns && i < m->kept.count; i++)
-        m->row_values[i] = leat_column_value(&columns[i], m->row->at);
+        read_current(&columns[i], m->row->at, m->is_number[i], &m->row_values[i]);
     m->row_decoded = true;
     return m->row_values;
 }
@@ -84,6 +94,15 @@ static leat_value first_row(const match_path *rows, const leat_match_value *valu
         if (is_of(value, node_at(rows, i)->stage) && !left--)
             return value_from(rows, node_at(rows, i)->event, value->column);
     return counts_current(rows, value) && !left ? current_values(rows->m)[value->column] : leat_value_null();
+}
+
+// Each stage has one row or none, and no value is nested.
+static leat_value line_value(const match_path *rows, const leat_match_value *value)
+{
+    for (uint32_t i = 0; !value->offset && i < rows->count; i++)
+        if (node_at(rows, i)->stage == (uint32_t)value->stage)
+            return node_at(rows, i)->event->values[value->column];
+    return leat_value_null();
 }
 
 // ---- aggregates
@@ -171,6 +190,8 @@ static leat_value value_of(const match_path *rows, const leat_match_value *value
 {
     switch (value->kind) {
     case LEAT_MATCH_VALUE_ROW:
+        if (rows->m->nfa.is_line && rows->own_stage < 0 && value->stage >= 0)
+            return line_value(rows, value);
         return value->first ? first_row(rows, value) : last_row(rows, value);
     case LEAT_MATCH_VALUE_AGGREGATE:
         return aggregate(rows, value);
@@ -188,13 +209,29 @@ static void fill_values(const match_path *rows, const uint32_t *list, uint32_t c
 
 // ---- conditions
 
-static void run_simple(leat_match *m, uint32_t condition, const leat_batch *batch, uint8_t *bad)
+// Rows of the batch one behind the other, none NULL, none bad: no row has to be looked at by itself.
+static void add_dense(uint64_t *restrict masks, const uint8_t *restrict fits, size_t count, uint32_t condition)
+{
+    size_t i = 0;
+    for (; i + MASK_BLOCK <= count; i += MASK_BLOCK)
+        for (size_t k = 0; k < MASK_BLOCK; k++)
+            masks[i + k] |= (uint64_t)(fits[i + k] != 0) << condition;
+    for (; i < count; i++)
+        masks[i] |= (uint64_t)(fits[i] != 0) << condition;
+}
+
+static void run_simple(leat_match *m, uint32_t condition, const leat_batch *batch, uint8_t *bad, bool *inout_any_bad)
 {
     leat_column fits;
     leat_eval *eval = &m->batch_eval;
     leat_eval_begin(eval, batch, m->base.context->now_ms);
     eval->watermark_ms = m->watermark_ms;
     leat_program_run(m->spec->conditions[condition].program, eval, batch, &m->row_scratch, &fits);
+    *inout_any_bad |= eval->bad_count > 0;
+    if (!batch->selection && !eval->bad_count && !fits.nulls) {
+        add_dense(m->masks, fits.boolean, batch->count, condition);
+        return;
+    }
     for (uint32_t i = 0; i < batch->selected; i++) {
         uint32_t row = leat_batch_row(batch, i);
         if (eval->bad_count && eval->bad[row])
@@ -208,13 +245,14 @@ void leat_match_masks(leat_match *m, const leat_batch *batch)
 {
     uint8_t bad[LEAT_BATCH_ROWS];
     uint64_t count = 0;
+    bool any_bad = false;
     leat_arena_reset(&m->row_scratch);
     memset(bad, 0, batch->count);
     memset(m->masks, 0, batch->count * sizeof *m->masks);
     for (uint32_t i = 0; i < m->spec->condition_count; i++)
         if (m->spec->conditions[i].simple)
-            run_simple(m, i, batch, bad);
-    for (uint32_t i = 0; i < batch->selected; i++)
+            run_simple(m, i, batch, bad, &any_bad);
+    for (uint32_t i = 0; any_bad && i < batch->selected; i++)
         count += bad[leat_batch_row(batch, i)];
     if (count)
         leat_drops_add(m->base.context->drops, LEAT_DROP_EXPRESSION, count);
@@ -233,12 +271,73 @@ static bool run_program(leat_match *m, const leat_program *program, const leat_v
     return leat_program_run_row(program, &m->row_eval, inputs, 2, out_value) && !m->bad_rows;
 }
 
+// Bits of a number; false: NULL.
+static bool number_of(leat_value value, int64_t *out_bits)
+{
+    memcpy(out_bits, &value.i64, sizeof *out_bits);
+    return !value.is_null;
+}
+
+static bool current_number(leat_match *m, uint32_t column, int64_t *out_bits)
+{
+    const leat_column *columns = m->row->columns;
+    if (!columns)
+        return number_of(current_values(m)[column], out_bits);
+    memcpy(out_bits, &columns[column].i64[m->row->at], sizeof *out_bits);
+    return !leat_column_is_null(&columns[column], m->row->at);
+}
+
+// Of a partial match that does not branch the nodes lie last first by themselves.
+static bool line_number(leat_match *m, const leat_match_value *value, const pattern_run *run, int32_t own_stage,
+                        int64_t *out_bits)
+{
+    uint32_t left = value->offset;
+    if (own_stage >= 0 && is_of(value, (uint32_t)own_stage) && !left--)
+        return current_number(m, value->column, out_bits);
+    for (const pattern_node *node = run->entry; node; node = node->next)
+        if (is_of(value, node->stage) && !left--)
+            return number_of(node->event->values[value->column], out_bits);
+    return false;
+}
+
+static bool operand_number(leat_match *m, const match_operand *operand, const pattern_run *run, match_path *rows,
+                           int64_t *out_bits)
+{
+    *out_bits = operand->bits;
+    if (operand->kind == MATCH_OPERAND_LITERAL)
+        return true;
+    if (operand->kind == MATCH_OPERAND_ROW)
+        return current_number(m, operand->index, out_bits);
+    const leat_match_value *value = &m->spec->values[operand->index];
+    if (m->nfa.is_line && !value->first)
+        return line_number(m, value, run, rows->own_stage, out_bits);
+    if (run->entry && !rows->count)
+        rows->count = leat_pattern_path(&m->nfa, run);
+    return rows->count != UINT32_MAX &&
+           number_of(value->first ? first_row(rows, value) : last_row(rows, value), out_bits);
+}
+
+static bool compares_hold(leat_match *m, const match_compares *compares, const pattern_run *run, int32_t own_stage)
+{
+    match_path rows = {.m = m, .own_stage = own_stage};
+    for (uint32_t i = 0; i < compares->count; i++) {
+        const match_compare *compare = &compares->all[i];
+        int64_t a, b;
+        if (!operand_number(m, &compare->a, run, &rows, &a) || !operand_number(m, &compare->b, run, &rows, &b) ||
+            !match_compare_holds(compare, a, b))
+            return false;
+    }
+    return true;
+}
+
 bool leat_match_test(pattern_nfa *nfa, uint32_t index, const pattern_run *run)
 {
     leat_match *m = nfa->context;
     const leat_match_condition *condition = &m->spec->conditions[index];
     if (condition->simple)
         return m->row->mask >> index & 1;
+    if (m->compares[index].count)
+        return compares_hold(m, &m->compares[index], run, condition->own_stage);
     match_path rows = {.m = m, .own_stage = condition->own_stage};
     leat_value fits;
     begin_row_eval(m);
@@ -255,16 +354,19 @@ bool leat_match_test(pattern_nfa *nfa, uint32_t index, const pattern_run *run)
 
 // ---- results
 
-static bool measure(leat_match *m, const leat_match_measure *measure, leat_value *out_value)
+static bool measure(const match_path *rows, const leat_match_measure *measure, leat_value *out_value)
 {
+    leat_match *m = rows->m;
+    if (measure->key >= 0) {
+        *out_value = m->key_values[measure->key];
+        return true;
+    }
     if (measure->is_value) {
-        *out_value = m->values[measure->values[0]];
+        *out_value = value_of(rows, &m->spec->values[measure->values[0]]);
         return !m->bad_rows;
     }
-    if (measure->key < 0)
-        return run_program(m, measure->program, m->values, out_value);
-    *out_value = m->key_values[measure->key];
-    return true;
+    fill_values(rows, measure->values, measure->value_count);
+    return run_program(m, measure->program, m->values, out_value);
 }
 
 static uint64_t version_hash(const pattern_version *version)
@@ -298,8 +400,14 @@ static void emit(leat_match *m, unsigned output, uint32_t columns, int64_t time_
 {
     leat_emitter *emitter = &m->emitters[output];
     uint32_t row = leat_emitter_row(emitter, m->spec->time_column < 0 ? LEAT_TIME_NONE : time_ms, LEAT_INSERT, cause);
-    for (uint32_t i = 0; i < columns; i++)
-        leat_emitter_set(emitter, row, i, &m->results[i]);
+    for (uint32_t i = 0; i < columns; i++) {
+        leat_column *column = &emitter->batch->columns[i];
+        leat_physical physical = leat_type_physical(column->type);
+        if ((physical == LEAT_PHYSICAL_I64 || physical == LEAT_PHYSICAL_F64) && !m->results[i].is_null)
+            memcpy(&column->i64[row], &m->results[i].i64, sizeof *column->i64);
+        else
+            leat_emitter_set(emitter, row, i, &m->results[i]);
+    }
 }
 
 static bool is_read(const leat_match *m, unsigned output)
@@ -319,10 +427,8 @@ void leat_match_found(pattern_nfa *nfa, uint32_t count, int64_t time_ms, const p
         return;
     begin_row_eval(m);
     leat_keys_values(m->keys, m->slot, m->key_values);
-    for (uint32_t i = 0; i < columns && evaluated; i++) {
-        fill_values(&rows, measures[i].values, measures[i].value_count);
-        evaluated = measure(m, &measures[i], &m->results[i]);
-    }
+    for (uint32_t i = 0; i < columns && evaluated; i++)
+        evaluated = measure(&rows, &measures[i], &m->results[i]);
     if (evaluated)
         emit(m, output, columns, rows.time_ms, cause_of(m, count, run, timeout));
     else
@@ -337,15 +443,43 @@ void leat_match_skipped(pattern_nfa *nfa)
 
 // ---- life
 
+// A comparison reads numbers of single rows; an aggregate or the time of the match is for the program.
+static bool are_of_rows(const leat_match_spec *spec, const match_compares *compares)
+{
+    for (uint32_t i = 0; i < 2 * compares->count; i++) {
+        const match_operand *operand = i % 2 ? &compares->all[i / 2].b : &compares->all[i / 2].a;
+        if (operand->kind == MATCH_OPERAND_VALUE && spec->values[operand->index].kind != LEAT_MATCH_VALUE_ROW)
+            return false;
+    }
+    return true;
+}
+
+static void open_compares(leat_match *m)
+{
+    const leat_match_spec *spec = m->spec;
+    leat_arena *arena = m->base.context->arena;
+    m->compares = leat_arena_array(arena, match_compares, spec->condition_count + 1);
+    for (uint32_t i = 0; i < spec->condition_count; i++) {
+        const leat_match_condition *condition = &spec->conditions[i];
+        if (!condition->simple)
+            m->compares[i] = match_compares_read(arena, leat_program_expr(condition->program));
+        if (!are_of_rows(spec, &m->compares[i]))
+            m->compares[i].count = 0;
+    }
+}
+
 leat_code leat_match_open_values(leat_match *m, leat_error *out_error)
 {
     const leat_match_spec *spec = m->spec;
     leat_operator_context *context = m->base.context;
     leat_field *fields = leat_arena_array(context->arena, leat_field, spec->kept_count + 1);
     m->types = leat_arena_array(context->arena, leat_type, spec->kept_count + 1);
+    m->is_number = leat_arena_array(context->arena, bool, spec->kept_count + 1);
     for (uint32_t i = 0; i < spec->kept_count; i++) {
         fields[i] = context->inputs[0]->fields[spec->kept[i]];
         m->types[i] = fields[i].type;
+        leat_physical physical = leat_type_physical(m->types[i]);
+        m->is_number[i] = physical == LEAT_PHYSICAL_I64 || physical == LEAT_PHYSICAL_F64;
     }
     m->kept = (leat_schema){.count = spec->kept_count, .fields = fields, .rowtime = -1, .proctime = -1};
     for (uint32_t i = 0; i < spec->condition_count; i++)
@@ -354,6 +488,7 @@ leat_code leat_match_open_values(leat_match *m, leat_error *out_error)
                                   MASK_BITS);
     uint32_t results =
         spec->measure_count > spec->timeout_measure_count ? spec->measure_count : spec->timeout_measure_count;
+    open_compares(m);
     m->masks = leat_arena_array(context->arena, uint64_t, LEAT_BATCH_ROWS);
     m->row_values = leat_arena_array(context->arena, leat_value, spec->kept_count + 1);
     m->values = leat_arena_array(context->arena, leat_value, spec->value_count + 1);

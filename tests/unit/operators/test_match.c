@@ -380,6 +380,31 @@ static void test_budget(void **state)
     match_end(&f);
 }
 
+// Partial matches that do not branch: memory ends at another allocation each time.
+static void exhausts_line(harness *h, int rows)
+{
+    for (int i = 1; i <= rows; i++)
+        feed_letter(h, i % 3 ? "k" : "j", i, i % 7 ? 'a' : 'b', i);
+    harness_fails(h, LEAT_E_LIMIT, "partial matches and waiting rows");
+    harness_watermark(h, rows);
+}
+
+static void test_budget_of_lines(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"a ~c", "a ~b ~c", ". ~b ~d"};
+    for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++)
+        for (size_t budget = 450000; budget < 520000; budget += 1777) {
+            match_fixture f;
+            match_begin(&f, patterns[p]);
+            f.setup.budget = budget;
+            harness *h = harness_create(&f.setup, HARNESS_WHOLE);
+            exhausts_line(h, 2200);
+            harness_destroy(h);
+            match_end(&f);
+        }
+}
+
 static void long_loop(harness *h, void *argument)
 {
     (void)argument;
@@ -562,11 +587,22 @@ static void test_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contiguity), cmocka_unit_test(test_loops),  cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_negation),   cmocka_unit_test(test_skip),   cmocka_unit_test(test_skip_errors),
-        cmocka_unit_test(test_time),       cmocka_unit_test(test_order),  cmocka_unit_test(test_processing_time),
-        cmocka_unit_test(test_iterative),  cmocka_unit_test(test_budget), cmocka_unit_test(test_long_loop),
-        cmocka_unit_test(test_savepoint),  cmocka_unit_test(test_random), cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_contiguity),
+        cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_negation),
+        cmocka_unit_test(test_skip),
+        cmocka_unit_test(test_skip_errors),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_processing_time),
+        cmocka_unit_test(test_iterative),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_long_loop),
+        cmocka_unit_test(test_savepoint),
+        cmocka_unit_test(test_budget_of_lines),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
