@@ -4,6 +4,7 @@
 #include "operators/expr/aggregate_bag.h"
 
 enum { SMALL = 8, BYTES_MAX = UINT32_MAX / 2 };
+#define TIMES_MAX (INT64_C(1) << 48) // of one value, in a stored form that is not damaged: sums of them do not overflow
 
 void leat_bag_init(leat_bag *bag)
 {
@@ -121,7 +122,7 @@ static bool append(leat_bag *bag, bool unique, uint64_t hash, leat_slice value, 
 // Closes the holes, keeping the order.
 static void compact(leat_bag *bag)
 {
-    uint32_t kept = 0, bytes = 0;
+    uint32_t kept = 0, bytes = 0, best = LEAT_BAG_NONE;
     for (uint32_t i = 0; i < bag->entry_count; i++) {
         leat_bag_entry entry = bag->entries[i];
         if (entry.count == 0)
@@ -129,11 +130,12 @@ static void compact(leat_bag *bag)
         memmove(bag->bytes + bytes, bag->bytes + entry.offset, entry.size);
         entry.offset = bytes;
         bytes += entry.size;
+        best = i == bag->best ? kept : best;
         bag->entries[kept++] = entry;
     }
     bag->entry_count = kept;
     bag->byte_count = bytes;
-    bag->best = LEAT_BAG_NONE;
+    bag->best = best;
     if (bag->index)
         index_refill(bag);
 }
@@ -193,7 +195,7 @@ bool leat_bag_decode(leat_bag *bag, bool unique, leat_reader *reader, leat_budge
     for (uint64_t i = 0; i < count && !reader->failed; i++) {
         int64_t times = leat_read_varint_signed(reader);
         leat_slice value = leat_read_sized(reader);
-        if (reader->failed || times == 0)
+        if (reader->failed || times == 0 || times > TIMES_MAX || times < -TIMES_MAX)
             return false;
         if (!append(bag, unique, leat_hash(value.data, value.size), value, times, budget)) {
             *out_refused = true;

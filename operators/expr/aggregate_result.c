@@ -118,23 +118,60 @@ static leat_value decoded(leat_type type, leat_slice bytes, leat_arena *arena)
     return value;
 }
 
+static uint32_t find_extreme(leat_type type, int sign, const leat_bag *bag, leat_arena *arena)
+{
+    uint32_t found = LEAT_BAG_NONE;
+    leat_value best = leat_value_null();
+    for (uint32_t i = 0; i < bag->entry_count; i++) {
+        if (bag->entries[i].count <= 0)
+            continue;
+        leat_value value = decoded(type, leat_bag_value(bag, i), arena);
+        if (found != LEAT_BAG_NONE && sign * leat_value_compare(type, &value, &best) <= 0)
+            continue;
+        best = value;
+        found = i;
+    }
+    return found;
+}
+
+// The same of numbers: a byte for NULL, which none is, and eight of the value. As integers without a sign, in the order of their values.
+static uint64_t number_order(leat_slice bytes, bool is_double)
+{
+    leat_reader reader;
+    leat_reader_init(&reader, bytes.data + 1, bytes.size - 1);
+    uint64_t word = leat_read_u64(&reader), sign = UINT64_C(1) << 63;
+    return is_double && word & sign ? ~word : word ^ sign;
+}
+
+static uint32_t find_extreme_number(bool is_double, bool greatest, const leat_bag *bag)
+{
+    uint32_t found = LEAT_BAG_NONE;
+    uint64_t best = 0;
+    for (uint32_t i = 0; i < bag->entry_count; i++) {
+        uint64_t order = number_order(leat_bag_value(bag, i), is_double);
+        order = greatest ? order : ~order;
+        bool better = bag->entries[i].count > 0 && (found == LEAT_BAG_NONE || order > best);
+        best = better ? order : best;
+        found = better ? i : found;
+    }
+    return found;
+}
+
+static uint32_t extreme_of(const leat_slot *slot, const leat_bag *bag, leat_arena *arena)
+{
+    leat_type type = slot->aggregate->argument_types[0];
+    leat_physical physical = leat_type_physical(type);
+    bool greatest = slot->aggregate->function->kind == LEAT_AGGREGATE_MAX;
+    if (physical == LEAT_PHYSICAL_I64 || physical == LEAT_PHYSICAL_F64)
+        return find_extreme_number(physical == LEAT_PHYSICAL_F64, greatest, bag);
+    return find_extreme(type, greatest ? 1 : -1, bag, arena);
+}
+
 static void extreme_result(const leat_slot *slot, leat_bag *bag, leat_arena *arena, leat_value *out)
 {
     leat_type type = slot->aggregate->argument_types[0];
-    int sign = slot->aggregate->function->kind == LEAT_AGGREGATE_MAX ? 1 : -1;
-    for (uint32_t i = 0; bag->best == LEAT_BAG_NONE && i < bag->entry_count; i++) {
-        if (bag->entries[i].count <= 0)
-            continue;
-        leat_value best = decoded(type, leat_bag_value(bag, i), arena);
-        bag->best = i;
-        for (uint32_t k = i + 1; k < bag->entry_count; k++) {
-            leat_value value = decoded(type, leat_bag_value(bag, k), arena);
-            if (bag->entries[k].count > 0 && sign * leat_value_compare(type, &value, &best) > 0) {
-                best = value;
-                bag->best = k;
-            }
-        }
-    }
+    if (bag->best == LEAT_BAG_NONE && bag->live)
+        bag->best = extreme_of(slot, bag, arena);
     *out = bag->best == LEAT_BAG_NONE ? leat_value_null() : decoded(type, leat_bag_value(bag, bag->best), arena);
 }
 

@@ -9,6 +9,8 @@
 
 #include "operators/expr/aggregate_function.h"
 
+enum { ENTRY_MOST = 64 }; // bytes of a bag's entry that is encoded on the stack, as nearly all are
+
 size_t leat_slot_size(const leat_slot *slot)
 {
     switch (slot->form) {
@@ -240,17 +242,14 @@ static void bag_best(const leat_slot *slot, leat_bag *bag, const leat_value *val
     leat_reader reader;
     if ((kind != LEAT_AGGREGATE_MIN && kind != LEAT_AGGREGATE_MAX) || bag->best == LEAT_BAG_NONE)
         return;
-    if (bag->entry_count == before) {
-        // An old value came back from nothing: which one was not looked up.
-        bag->best = LEAT_BAG_NONE;
-        return;
-    }
     leat_slice bytes = leat_bag_value(bag, bag->best);
     leat_reader_init(&reader, bytes.data, bytes.size);
     LEAT_ASSERT(leat_value_decode(type, &reader, NULL, &best));
     int order = leat_value_compare(type, value, &best);
-    if (kind == LEAT_AGGREGATE_MIN ? order < 0 : order > 0)
-        bag->best = bag->entry_count - 1;
+    if (kind == LEAT_AGGREGATE_MIN ? order >= 0 : order <= 0)
+        return;
+    // An old value that came back from nothing: which one was not looked up.
+    bag->best = bag->entry_count == before ? LEAT_BAG_NONE : before;
 }
 
 // How often a row counts: PERCENTILE may name it.
@@ -261,27 +260,43 @@ static int64_t frequency(const leat_slot *slot, const leat_slot_row *row)
     return times > 0 ? times : 0;
 }
 
+// How many arguments an entry holds.
+static uint32_t bag_arguments(const leat_slot *slot)
+{
+    return slot->aggregate->function->kind == LEAT_AGGREGATE_PERCENTILE ? 1 : slot->aggregate->argument_count;
+}
+
+static leat_value encode_arguments(const leat_slot *slot, const leat_slot_row *row, leat_writer *writer)
+{
+    leat_value first = leat_value_null();
+    for (uint32_t i = 0; i < bag_arguments(slot); i++) {
+        leat_value value = leat_column_value(row->columns[slot->columns[i]], row->row);
+        leat_value_encode(slot->aggregate->argument_types[i], &value, writer);
+        first = i ? first : value;
+    }
+    return first;
+}
+
 static bool bag_add(const leat_slot *slot, leat_bag *bag, const leat_slot_row *row)
 {
     int64_t count = row->sign * frequency(slot, row);
-    bool only_first = slot->aggregate->function->kind == LEAT_AGGREGATE_PERCENTILE;
     if (count == 0)
         return true;
-    leat_writer writer;
-    leat_value first = leat_value_null();
-    leat_writer_init(&writer, row->env, LEAT_RECORD_BYTES_MAX);
-    for (uint32_t i = 0; i < (only_first ? 1 : slot->aggregate->argument_count); i++) {
-        leat_value value = leat_column_value(row->columns[slot->columns[i]], row->row);
-        leat_value_encode(slot->aggregate->argument_types[i], &value, &writer);
-        if (i == 0)
-            first = value;
+    uint8_t bytes[ENTRY_MOST];
+    leat_writer writer = {.bytes = bytes, .capacity = sizeof bytes, .limit = sizeof bytes};
+    leat_value first = encode_arguments(slot, row, &writer);
+    bool is_long = writer.failed;
+    if (is_long) {
+        leat_writer_init(&writer, row->env, LEAT_RECORD_BYTES_MAX);
+        encode_arguments(slot, row, &writer);
     }
     uint32_t before = bag->entry_count, live = bag->live;
     bool done = !writer.failed &&
                 leat_bag_add(bag, slot->form == LEAT_SLOT_UNIQUE, leat_writer_slice(&writer), count, row->budget);
     if (done && bag->live > live)
         bag_best(slot, bag, &first, before);
-    leat_writer_fini(&writer);
+    if (is_long)
+        leat_writer_fini(&writer);
     return done;
 }
 
@@ -590,6 +605,30 @@ static void basket_decode(const leat_slot *slot, leat_basket *basket, leat_reade
     }
 }
 
+// The values of one entry of a bag, as bag_add wrote them: results decode them without a further look.
+static bool is_entry(const leat_slot *slot, leat_slice bytes, leat_arena *arena)
+{
+    leat_reader reader;
+    leat_value value;
+    bool whole = true;
+    leat_reader_init(&reader, bytes.data, bytes.size);
+    for (uint32_t i = 0; i < bag_arguments(slot) && whole; i++)
+        whole = leat_value_decode(slot->aggregate->argument_types[i], &reader, arena, &value);
+    return whole && leat_reader_left(&reader) == 0;
+}
+
+static bool bag_decode(const leat_slot *slot, leat_bag *bag, leat_reader *reader, leat_budget *budget,
+                       bool *out_refused)
+{
+    leat_arena arena;
+    bool whole = leat_bag_decode(bag, slot->form == LEAT_SLOT_UNIQUE, reader, budget, out_refused);
+    leat_arena_init(&arena, budget->env, 1024);
+    for (uint32_t i = 0; i < bag->entry_count && whole; i++)
+        whole = is_entry(slot, leat_bag_value(bag, i), &arena);
+    leat_arena_fini(&arena);
+    return whole;
+}
+
 bool leat_slot_decode(const leat_slot *slot, void *accumulator, leat_reader *reader, leat_budget *budget,
                       bool *out_refused)
 {
@@ -620,7 +659,7 @@ bool leat_slot_decode(const leat_slot *slot, void *accumulator, leat_reader *rea
         return kept_decode(slot, at, reader, budget, out_refused);
     case LEAT_SLOT_UNIQUE:
     case LEAT_SLOT_LIST:
-        return leat_bag_decode(at, slot->form == LEAT_SLOT_UNIQUE, reader, budget, out_refused);
+        return bag_decode(slot, at, reader, budget, out_refused);
     case LEAT_SLOT_PAIR:
         return leat_pair_decode(slot, at, reader, budget, out_refused);
     case LEAT_SLOT_SKETCH:
