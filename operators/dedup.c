@@ -1,13 +1,16 @@
 // Deduplication: one row per key, the first or the last by time; output: the input's columns.
 //
 // Event time: the first by time is not the first to come: an earlier row that comes later replaces it by -U, +U. The last:
-// a row of the same time replaces. Late rows count. insert_only: the first row goes out when the watermark has passed it and is
-// final; what comes later for its key is dropped.
+// a row of the same time replaces. Late rows count. insert_only: the first row waits until the watermark reaches it, goes out and is
+// final: what comes later for its key is passed over, what is below the watermark is late. Its time to live begins when it is sent.
 // Processing time: the first row to come is final; a last row that equals the one before changes nothing, unless state has a
 // time to live. The processing-time column itself is not compared.
 //
-// Stored: table 0: the row kept per key (state/sorted.h); mark 1: it has been sent (insert_only). Table 1: timers (insert_only).
+// Stored: table 0: the row kept per key (state/sorted.h), without its columns once it is final: nobody asks for them again. Table 1:
+// timers of rows that wait (insert_only); a row without one has been sent, also where the other form left it.
 #include "operators/row_timers.h"
+
+#define NO_TIME_TO_LIVE ((uint64_t)INT64_MAX) // of a row that waits: it does not run out
 
 typedef struct dedup {
     leat_operator base;
@@ -39,12 +42,29 @@ static int64_t kept_time(const leat_sorted_row *row)
     return (int64_t)leat_read_u64be(&reader);
 }
 
+static leat_slice order_of(dedup *self, int64_t time)
+{
+    leat_writer_reset(&self->rows.frame.order);
+    leat_write_u64be(&self->rows.frame.order, (uint64_t)time);
+    return leat_writer_slice(&self->rows.frame.order);
+}
+
 static leat_sorted_row *keep(dedup *self, const leat_batch *batch, uint32_t row, uint32_t slot, int64_t time)
 {
     uint32_t index;
-    leat_writer_reset(&self->rows.frame.order);
-    leat_write_u64be(&self->rows.frame.order, (uint64_t)time);
-    return leat_row_frame_keep(&self->rows.frame, batch, row, slot, leat_writer_slice(&self->rows.frame.order), &index);
+    return leat_row_frame_keep(&self->rows.frame, batch, row, slot, order_of(self, time), &index);
+}
+
+// That a key had its row, and since when.
+static leat_sorted_row *keep_bare(dedup *self, uint32_t slot, leat_slice order)
+{
+    uint32_t index;
+    leat_sorted_row *bare =
+        leat_sorted_insert(&self->rows.frame.rows, slot, order, leat_slice_of(order.data, 0), &index);
+    if (bare)
+        bare->word = (uint64_t)self->base.context->now_ms;
+    leat_row_frame_wake(&self->rows.frame);
+    return bare;
 }
 
 // ---- changes
@@ -63,8 +83,10 @@ static bool equal_rows(dedup *self, const leat_sorted_row *kept, const leat_batc
 
 static bool replaces(dedup *self, const leat_sorted_row *kept, const leat_batch *batch, uint32_t row, int64_t time)
 {
+    if (!kept->size) // final
+        return false;
     if (self->spec->processing_time)
-        return self->spec->keep_last && (self->spec->state_ttl_ms || !equal_rows(self, kept, batch, row));
+        return (self->spec->state_ttl_ms || !equal_rows(self, kept, batch, row));
     return self->spec->keep_last ? kept_time(kept) <= time : time < kept_time(kept);
 }
 
@@ -94,77 +116,95 @@ static leat_code change(dedup *self, const leat_batch *batch, uint32_t row, uint
     return LEAT_OK;
 }
 
-// ---- the first row when it is final
+// ---- the first row, which is final
+
+static leat_code first_to_come(dedup *self, const leat_batch *batch, uint32_t row, uint32_t slot, int64_t time,
+                               leat_error *out_error)
+{
+    uint64_t cause = leat_row_frame_cause(batch, row);
+    if (leat_sorted_count(&self->rows.frame.rows, slot))
+        return LEAT_OK;
+    if (!keep_bare(self, slot, order_of(self, time)))
+        return leat_row_frame_no_budget(&self->rows.frame, out_error);
+    leat_row_frame_pass(&self->rows.frame, batch, row, LEAT_INSERT, leat_cause_derive(cause, LEAT_INSERT));
+    return LEAT_OK;
+}
 
 static leat_code wait(dedup *self, const leat_batch *batch, uint32_t row, uint32_t slot, int64_t time,
                       leat_error *out_error)
 {
-    leat_sorted_row *old =
-        leat_sorted_count(&self->rows.frame.rows, slot) ? leat_sorted_get(&self->rows.frame.rows, slot, 0) : NULL;
-    if (time <= self->watermark) {
+    bool waits = leat_timers_any(&self->rows.timers, slot), any = leat_sorted_count(&self->rows.frame.rows, slot) > 0;
+    if (time < self->watermark) {
         leat_drops_add(self->base.context->drops, LEAT_DROP_LATE, 1);
         return LEAT_OK;
     }
-    if (old && (old->mark || kept_time(old) <= time))
+    if (any && (!waits || kept_time(leat_sorted_get(&self->rows.frame.rows, slot, 0)) <= time))
         return LEAT_OK;
-    if (old) {
+    if (any) {
         leat_timers_clear_all(&self->rows.timers, slot);
         leat_row_frame_drop(&self->rows.frame, slot, 0);
     }
-    if (!keep(self, batch, row, slot, time) || !leat_timers_set(&self->rows.timers, slot, time, NULL))
+    leat_sorted_row *kept = keep(self, batch, row, slot, time);
+    if (!kept || !leat_timers_set(&self->rows.timers, slot, time, NULL))
         return leat_row_frame_no_budget(&self->rows.frame, out_error);
+    kept->word = NO_TIME_TO_LIVE;
     return LEAT_OK;
 }
 
-static void advance(dedup *self, int64_t watermark)
+static void send_final(dedup *self, uint32_t slot)
 {
+    leat_row_frame *frame = &self->rows.frame;
+    leat_sorted_row *row = leat_sorted_get(&frame->rows, slot, 0);
+    if (!row->size) // sent already, in a damaged store
+        return;
+    leat_row_frame_send(frame, row, LEAT_INSERT, row->cause);
+    if (keep_bare(self, slot, leat_sorted_order(row))) {
+        leat_row_frame_drop(frame, slot, 0);
+        return;
+    }
+    row->word = (uint64_t)self->base.context->now_ms; // no room for less: the whole row says the same
+    leat_sorted_touch(&frame->rows, row);
+}
+
+static void advance(void *owner, int64_t watermark)
+{
+    dedup *self = owner;
     leat_timer_due due;
     if (watermark <= self->watermark)
         return;
-    while (leat_timers_take(&self->rows.timers, watermark, &due)) {
-        if (!leat_sorted_count(&self->rows.frame.rows, due.slot)) {
-            leat_row_frame_idle(&self->rows.frame, due.slot);
-            continue;
-        }
-        leat_sorted_row *row = leat_sorted_get(&self->rows.frame.rows, due.slot, 0);
-        leat_row_frame_send(&self->rows.frame, row, LEAT_INSERT, row->cause);
-        row->mark = 1;
-        leat_sorted_touch(&self->rows.frame.rows, row);
-    }
+    while (leat_timers_take(&self->rows.timers, watermark, &due))
+        if (leat_sorted_count(&self->rows.frame.rows, due.slot))
+            send_final(self, due.slot);
+        else
+            leat_row_frame_idle(&self->rows.frame, due.slot); // a damaged store
     self->watermark = watermark;
     leat_emitter_watermark(&self->rows.frame.results, watermark);
 }
 
 // ---- elements
 
-static leat_code on_row(dedup *self, const leat_batch *batch, uint32_t row, uint32_t slot, leat_error *out_error)
+static leat_code take(void *owner, const leat_batch *batch, uint32_t row, uint32_t slot, leat_error *out_error)
 {
+    dedup *self = owner;
     int64_t time;
     if (leat_batch_kind(batch, row) == LEAT_UPDATE_BEFORE || leat_batch_kind(batch, row) == LEAT_DELETE)
         return LEAT_OK; // the planner gives inserts only
     leat_row_frame_expire(&self->rows.frame, slot);
     if (!time_of(self, batch, row, &time))
         return LEAT_OK;
-    return self->spec->insert_only ? wait(self, batch, row, slot, time, out_error)
-                                   : change(self, batch, row, slot, time, out_error);
+    if (self->spec->processing_time && !self->spec->keep_last)
+        return first_to_come(self, batch, row, slot, time, out_error);
+    bool left = leat_timers_due(&self->rows.timers, INT64_MAX) && leat_timers_any(&self->rows.timers, slot);
+    bool waits = self->spec->insert_only || left; // by the form that waits, before the plan was changed
+    return waits ? wait(self, batch, row, slot, time, out_error) : change(self, batch, row, slot, time, out_error);
 }
 
 static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch, leat_error *out_error)
 {
     (void)input;
     dedup *self = (dedup *)base;
-    leat_code code = leat_row_frame_resolve(&self->rows.frame, batch, self->spec->key_columns, out_error);
-    for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
-        uint32_t row = leat_batch_row(batch, i), slot;
-        if (batch->watermark)
-            advance(self, batch->watermark[row]);
-        if (!leat_row_frame_slot(&self->rows.frame, i, &slot))
-            continue;
-        code = on_row(self, batch, row, slot, out_error);
-        if (!leat_sorted_count(&self->rows.frame.rows, slot))
-            leat_row_frame_idle(&self->rows.frame, slot);
-    }
-    advance(self, batch->watermark_after);
+    const leat_row_timers_work work = {advance, take};
+    leat_code code = leat_row_timers_each(&self->rows, batch, self->spec->key_columns, work, self, out_error);
     return leat_row_frame_finish(&self->rows.frame, batch->watermark_after, code, out_error);
 }
 
@@ -216,8 +256,10 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     const leat_dedup_spec *spec = self->spec = base->context->spec;
     LEAT_ASSERT(base->context->outputs[0]->count == base->context->inputs[0]->count);
     self->watermark = LEAT_TIME_NONE;
-    return leat_row_timers_open(&self->rows, base->context, spec->key_count, spec->key_columns, spec->state_ttl_ms,
-                                out_error);
+    leat_code code = leat_row_timers_open(&self->rows, base->context, spec->key_count, spec->key_columns,
+                                          spec->state_ttl_ms, out_error);
+    self->rows.frame.bare_rows = true;
+    return code;
 }
 
 static void close_operator(leat_operator *base) { leat_row_timers_close(&((dedup *)base)->rows); }

@@ -268,7 +268,8 @@ leat_code leat_row_frame_restore(leat_row_frame *frame, leat_slice key, leat_sli
     leat_code code = leat_keys_slot(frame->keys, bytes, &slot, out_error);
     if (code == LEAT_OK)
         code = leat_sorted_restore(&frame->rows, slot, sequence, value, &row, out_error);
-    if (code == LEAT_OK && !whole_row(frame, row))
+    bool bare = frame->bare_rows && code == LEAT_OK && !row->size;
+    if (code == LEAT_OK && !bare && !whole_row(frame, row))
         return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row does not fit the columns");
     return code;
 }

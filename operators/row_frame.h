@@ -33,7 +33,8 @@ typedef struct leat_row_frame {
     void *owner;
     uint32_t *waiting; // slots that the next snapshot sets free
     uint32_t waiting_count, waiting_room;
-    bool failed; // a list of slots did not fit
+    bool failed;    // a list of slots did not fit
+    bool bare_rows; // the operator also keeps rows without their columns
     int64_t state_ttl_ms;
     int64_t wake_ms; // INT64_MAX: nothing asked for
 } leat_row_frame;

@@ -34,8 +34,9 @@ static void send_window(window_rank *self, uint32_t slot)
     leat_sorted_clear(&self->rows.frame.rows, slot);
 }
 
-static void advance(window_rank *self, int64_t watermark)
+static void advance(void *owner, int64_t watermark)
 {
+    window_rank *self = owner;
     leat_timer_due due;
     if (watermark > self->watermark) {
         while (leat_timers_take(&self->rows.timers, watermark, &due)) {
@@ -76,8 +77,9 @@ static bool enters(window_rank *self, uint32_t slot, leat_slice order)
     return true;
 }
 
-static leat_code add_row(window_rank *self, const leat_batch *batch, uint32_t row, uint32_t slot, leat_error *out_error)
+static leat_code take(void *owner, const leat_batch *batch, uint32_t row, uint32_t slot, leat_error *out_error)
 {
+    window_rank *self = owner;
     int64_t due;
     uint32_t index;
     leat_slice order = leat_row_frame_order(&self->rows.frame, batch, row, self->spec->orders, self->spec->order_count);
@@ -93,18 +95,8 @@ static leat_code on_batch(leat_operator *base, unsigned input, leat_batch *batch
 {
     (void)input;
     window_rank *self = (window_rank *)base;
-    leat_code code = leat_row_frame_resolve(&self->rows.frame, batch, self->spec->key_columns, out_error);
-    for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
-        uint32_t row = leat_batch_row(batch, i), slot;
-        if (batch->watermark)
-            advance(self, batch->watermark[row]);
-        if (!leat_row_frame_slot(&self->rows.frame, i, &slot))
-            continue;
-        code = add_row(self, batch, row, slot, out_error);
-        if (!leat_sorted_count(&self->rows.frame.rows, slot))
-            leat_row_frame_idle(&self->rows.frame, slot);
-    }
-    advance(self, batch->watermark_after);
+    const leat_row_timers_work work = {advance, take};
+    leat_code code = leat_row_timers_each(&self->rows, batch, self->spec->key_columns, work, self, out_error);
     return leat_row_frame_finish(&self->rows.frame, self->watermark, code, out_error);
 }
 

@@ -171,6 +171,19 @@ typedef struct leat_over_spec {
     int64_t state_ttl_ms; // 0: none; bounded RANGE needs none
 } leat_over_spec;
 
+// over_sorted: aggregates over the rows up to each row in an order that is no time, a changelog; ties by arrival. Keeps every row.
+// Output: the input's columns, then one column per function (no LAG).
+typedef struct leat_over_sorted_spec {
+    bool range; // rows that are equal in the order are peers; else ROWS
+    uint32_t key_count;
+    const uint32_t *key_columns;
+    const struct leat_order *order;               // one
+    const struct leat_accumulators *accumulators; // NULL: none
+    uint32_t function_count;
+    const leat_over_function *functions;
+    int64_t state_ttl_ms; // 0: none
+} leat_over_sorted_spec;
+
 // top_n: rows `from` to `to` of each key in an order, a changelog; ties by arrival. Output: the input's columns, [rank BIGINT].
 typedef enum leat_top_n_input {
     LEAT_TOP_N_APPEND = 0,
@@ -199,7 +212,7 @@ typedef struct leat_dedup_spec {
     int32_t time_column; // event time: column, -1: the batch's
     bool processing_time;
     bool keep_last;
-    bool insert_only; // keep first by event time: sent when the watermark has passed it, never changed
+    bool insert_only; // keep first by event time: sent when the watermark reaches it, never changed
     bool emit_before;
     int64_t state_ttl_ms;
 } leat_dedup_spec;

@@ -78,74 +78,159 @@ static void test_without_rank(void **state)
 }
 
 // Rows against a list kept by hand: values that differ in their lowest bit, many equal ones, NULLs at either end, both signs.
-enum { RANDOM_ROWS = 120, RANDOM_TOP = 2 };
+enum { RANDOM_ROWS = 120, RANDOM_TOP_MAX = 20 };
+typedef struct random_case {
+    const char *input;
+    const char *name; // what stands before a row's number in the second column
+    int64_t top;
+    bool by_name; // which is then a number: the last one first among equals
+    leat_order orders[2];
+} random_case;
 typedef struct random_row {
     int64_t value;
     bool is_null;
     int number;
 } random_row;
 
-static bool stands_before(const leat_order *order, const random_row *a, const random_row *b)
+static bool stands_before(const random_case *it, const random_row *a, const random_row *b)
 {
-    if (a->is_null || b->is_null)
-        return a->is_null != b->is_null && a->is_null != order->nulls_last;
+    const leat_order *order = &it->orders[0];
+    if (a->is_null != b->is_null)
+        return a->is_null != order->nulls_last;
+    if (a->is_null || a->value == b->value)
+        return it->by_name && a->number > b->number;
     return order->descending ? a->value > b->value : a->value < b->value;
 }
 
-static char *print_random(char *at, const char *kind, int key, const random_row *row)
+static char *print_value(const random_row *row, char *out)
 {
-    char value[24] = "NULL";
+    strcpy(out, "NULL");
     if (!row->is_null)
-        snprintf(value, sizeof value, "%lld", (long long)row->value);
-    return at + sprintf(at, "%s[%d, r%d, %s]\n", kind, key, row->number, value);
+        sprintf(out, "%lld", (long long)row->value);
+    return out;
+}
+
+static char *print_random(const random_case *it, char *at, const char *kind, uint32_t key, const random_row *row)
+{
+    char name[80], value[24];
+    snprintf(name, sizeof name, "%s%d", it->name, row->number);
+    return at + sprintf(at, "%s[%u, %s, %s]\n", kind, key, name, print_value(row, value));
+}
+
+static void send_random(harness *h, const random_case *it, uint32_t key, const random_row *row)
+{
+    char name[80], value[24], text[140];
+    snprintf(name, sizeof name, "%s%d", it->name, row->number);
+    snprintf(text, sizeof text, "%u,%s,%s", key, name, print_value(row, value));
+    harness_rows(h, 0, text);
+}
+
+static random_row random_one(uint32_t seed, int number)
+{
+    static const int64_t values[] = {INT64_MIN, INT64_MIN + 1, -3,       -2, -1, 0, 1, 2, 3, 1024,
+                                     1025,      INT64_MAX - 1, INT64_MAX};
+    return (random_row){.value = values[(seed >> 16) % (sizeof values / sizeof *values)],
+                        .is_null = (seed >> 12) % 9 == 0,
+                        .number = number};
 }
 
 static void random_rows(harness *h, void *argument)
 {
-    static const int64_t values[] = {INT64_MIN, INT64_MIN + 1, -3,       -2, -1, 0, 1, 2, 3, 1024,
-                                     1025,      INT64_MAX - 1, INT64_MAX};
-    const leat_order *order = ((const leat_top_n_spec *)argument)->orders;
-    random_row kept[2][RANDOM_TOP + 1];
+    const random_case *it = argument;
+    random_row kept[2][RANDOM_TOP_MAX + 1];
     uint32_t counts[2] = {0}, seed = 7;
-    char row[80], *lines = malloc(RANDOM_ROWS * 100), *at = lines;
+    char *lines = test_malloc(RANDOM_ROWS * 300), *at = lines;
     for (int i = 0; i < RANDOM_ROWS; i++) {
         seed = seed * 1103515245 + 12345;
-        uint32_t key = seed >> 30 & 1, span = sizeof values / sizeof *values;
-        random_row it = {.value = values[(seed >> 16) % span], .is_null = (seed >> 12) % 9 == 0, .number = i};
-        uint32_t place = counts[key];
-        if (it.is_null)
-            snprintf(row, sizeof row, "%u,r%d,NULL", key + 1, i);
-        else
-            snprintf(row, sizeof row, "%u,r%d,%lld", key + 1, i, (long long)it.value);
-        harness_rows(h, 0, row);
-        while (place && stands_before(order, &it, &kept[key][place - 1]))
+        uint32_t key = seed >> 30 & 1, place = counts[key];
+        random_row row = random_one(seed, i);
+        send_random(h, it, key + 1, &row);
+        while (place && stands_before(it, &row, &kept[key][place - 1]))
             place--;
-        if (place >= RANDOM_TOP)
+        if (place >= it->top)
             continue;
-        if (counts[key] == RANDOM_TOP)
-            at = print_random(at, "-D", (int)key + 1, &kept[key][--counts[key]]);
-        memmove(&kept[key][place + 1], &kept[key][place], (counts[key]++ - place) * sizeof it);
-        kept[key][place] = it;
-        at = print_random(at, "+I", (int)key + 1, &it);
+        if (counts[key] == it->top)
+            at = print_random(it, at, "-D", key + 1, &kept[key][--counts[key]]);
+        memmove(&kept[key][place + 1], &kept[key][place], (counts[key]++ - place) * sizeof row);
+        kept[key][place] = row;
+        at = print_random(it, at, "+I", key + 1, &row);
     }
     at[-1] = 0;
     harness_expect(h, lines);
-    free(lines);
+    test_free(lines);
 }
 
+// Kept in the key's entry (texts in place, texts elsewhere, numbers only, an order that a prefix does not decide), or in lists.
 static void test_bounds(void **state)
 {
     (void)state;
-    for (int i = 0; i < 4; i++) {
-        leat_order order = {.column = 2, .descending = i & 1, .nulls_last = i >> 1};
-        leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, RANDOM_TOP, false);
-        spec.orders = &order;
+    random_case cases[] = {
+        {INPUT, "r", 2, false, {{0}}},
+        {INPUT, "a_name_of_many_letters_", 3, false, {{0}}},
+        {"k:INT,u:INT,v:BIGINT", "", 3, false, {{0}}},
+        {"k:INT,u:INT,v:BIGINT", "", 3, true, {{0}}},
+        {"k:INT,u:STRING,v:DECIMAL(20,0)", "r", 2, false, {{0}}},
+        {INPUT, "r", RANDOM_TOP_MAX, false, {{0}}},
+    };
+    for (unsigned i = 0; i < 4 * sizeof cases / sizeof *cases; i++) {
+        random_case *it = &cases[i / 4];
+        it->orders[0] = (leat_order){.column = 2, .descending = i & 1, .nulls_last = i >> 1 & 1};
+        it->orders[1] = (leat_order){.column = 1, .descending = true};
+        leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, it->top, false);
+        spec.orders = it->orders;
+        spec.order_count = 1 + it->by_name;
+        harness_setup setup = {.ops = &leat_operator_top_n_ops,
+                               .spec = &spec,
+                               .inputs = {it->input},
+                               .outputs = {it->input},
+                               .output_changelog = LEAT_CHANGELOG_RETRACT};
+        harness_run(&setup, random_rows, it);
+    }
+}
+
+// The first batch holds a row whose key is too long, so that bounds are not looked at; they are kept all the same.
+static void too_large(harness *h, void *argument)
+{
+    (void)argument;
+    char *rows = test_calloc(1, LEAT_KEY_BYTES_MAX + 200);
+    strcpy(rows, "1,a,5 | 2,");
+    memset(rows + strlen(rows), 'x', LEAT_KEY_BYTES_MAX);
+    strcat(rows, ",7 | 1,a,6 | 1,a,5");
+    harness_rows(h, 0, rows);
+    test_free(rows);
+    harness_expect(h, "+I[1, a, 5] \n -U[1, a, 5] \n +U[1, a, 6]");
+    assert_int_equal(harness_drops(h, LEAT_DROP_TOO_LARGE), 1);
+}
+
+static void test_too_large(void **state)
+{
+    (void)state;
+    static const uint32_t key[] = {1};
+    leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, 1, false);
+    spec.key_columns = key;
+    run_top(&spec, too_large);
+}
+
+// Long texts, so that what a row owns is refused too. After the failure everything is given back.
+static void test_budget(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_APPEND, 1, 2, false);
+    for (size_t budget = 30000; budget < 130000; budget += 5003) {
         harness_setup setup = {.ops = &leat_operator_top_n_ops,
                                .spec = &spec,
                                .inputs = {INPUT},
                                .outputs = {INPUT},
-                               .output_changelog = LEAT_CHANGELOG_RETRACT};
-        harness_run(&setup, random_rows, &spec);
+                               .output_changelog = LEAT_CHANGELOG_RETRACT,
+                               .budget = budget};
+        harness *h = harness_create(&setup, HARNESS_SINGLE);
+        harness_fails(h, LEAT_E_LIMIT, "the memory budget of ");
+        for (int i = 0; i < 5000; i++) {
+            char row[80];
+            snprintf(row, sizeof row, "%d,a_name_of_many_letters_%d,%d", i / 3, i, i);
+            harness_rows(h, 0, row);
+        }
+        harness_destroy(h);
     }
 }
 
@@ -297,10 +382,64 @@ static void first_final(harness *h, void *argument)
     (void)argument;
     harness_rows(h, 0, "1,a@20 | 1,b@10 | 1,c@15 | 2,d@30");
     harness_watermark(h, 10);
-    harness_rows(h, 0, "1,e@11 | 2,f@10 | 3,g@10"); // the second and third are late
+    harness_rows(h, 0,
+                 "1,e@11 | 1,e@9 | 2,f@9 | 2,g@25 | 3,h@9 | 4,i@10 | 2,j@25"); // those at 9 are late, that at 10 is not
+    harness_watermark(h, 24);
+    harness_expect(h, "+I[1, b]@10 \n W 10 \n +I[4, i]@10 \n W 24");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 3);
+    harness_rows(h, 0, "4,k@24 | NULL,l@24");
     harness_watermark(h, 30);
-    harness_expect(h, "+I[1, b]@10 \n W 10 \n +I[2, d]@30 \n W 30");
-    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 2);
+    harness_rows(h, 0, "2,m@40 | NULL,n@29 | 5,o@31");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[NULL, l]@24 \n +I[2, g]@25 \n W 30 \n +I[5, o]@31 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 4);
+}
+
+// Waiting does not count: the time to live begins when the row is sent.
+static void final_runs_out(harness *h, void *argument)
+{
+    (void)argument;
+    harness_rows(h, 0, "1,a@10");
+    harness_time(h, 5000);
+    harness_rows(h, 0, "1,b@11");
+    harness_watermark(h, 10);
+    harness_time(h, 5099);
+    harness_rows(h, 0, "1,c@12");
+    harness_watermark(h, 12);
+    harness_expect(h, "+I[1, a]@10 \n W 10 \n W 12");
+    harness_time(h, 5100);
+    harness_rows(h, 0, "1,d@13");
+    harness_watermark(h, 13);
+    harness_expect(h, "+I[1, d]@13 \n W 13");
+}
+
+// One form after the other: a row that the updating one left has been sent, one that waited is still to come.
+static void test_form_changes(void **state)
+{
+    (void)state;
+    leat_dedup_spec updating = {.key_count = 1, .key_columns = key_columns, .time_column = -1, .emit_before = true},
+                    final = updating;
+    final.insert_only = true;
+    for (int forward = 0; forward < 2; forward++) {
+        leat_dedup_spec spec = forward ? updating : final;
+        harness_setup setup = {.ops = &leat_operator_dedup_ops,
+                               .spec = &spec,
+                               .inputs = {TIMED},
+                               .outputs = {TIMED},
+                               .output_changelog = LEAT_CHANGELOG_RETRACT};
+        harness *h = harness_create(&setup, HARNESS_SINGLE);
+        harness_rows(h, 0, "1,a@20 | 2,b@10");
+        harness_watermark(h, 10);
+        harness_expect_any_order(h, forward ? "+I[1, a]@20 \n +I[2, b]@10 \n W 10" : "+I[2, b]@10 \n W 10");
+        harness_snapshot(h);
+        spec = forward ? final : updating;
+        harness_restore(h);
+        harness_rows(h, 0, "1,c@15 | 2,d@10 | 3,e@16 | 3,f@12");
+        harness_watermark(h, 30);
+        harness_expect(h, forward ? "+I[3, f]@12 \n W 30"
+                                  : "+I[3, e]@16 \n -U[3, e]@16 \n +U[3, f]@12 \n +I[1, c]@15 \n W 30");
+        harness_destroy(h);
+    }
 }
 
 static void first_to_come(harness *h, void *argument)
@@ -331,6 +470,8 @@ static void test_dedup(void **state)
     spec.processing_time = false;
     spec.insert_only = true;
     run_dedup(&spec, first_final);
+    spec.state_ttl_ms = 100;
+    run_dedup(&spec, final_runs_out);
 }
 
 // ---- windows
@@ -522,6 +663,8 @@ int main(void)
         cmocka_unit_test(test_rank_output),
         cmocka_unit_test(test_without_rank),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_budget),
         cmocka_unit_test(test_lower_bound),
         cmocka_unit_test(test_top_1),
         cmocka_unit_test(test_retract),
@@ -529,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_rising_rows),
         cmocka_unit_test(test_time_to_live),
         cmocka_unit_test(test_dedup),
+        cmocka_unit_test(test_form_changes),
         cmocka_unit_test(test_window_rank),
         cmocka_unit_test(test_window_last_wins),
         cmocka_unit_test(test_window_savepoint),
