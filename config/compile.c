@@ -158,6 +158,18 @@ static uint64_t hash_node(uint64_t hash, const leat_plan_node *node)
     return hash;
 }
 
+static const leat_plan_node *finished_nodes(gateway *g, uint32_t *out_count)
+{
+    const leat_plan_node *planned = leat_planner_nodes(g->planner, out_count);
+    leat_plan_node *nodes = leat_arena_array(g->arena, leat_plan_node, *out_count + 1);
+    for (uint32_t i = 0; i < *out_count; i++) {
+        nodes[i] = planned[i];
+        if (nodes[i].kind == LEAT_NODE_OPERATOR && nodes[i].stateful)
+            nodes[i].computes = gateway_computes(g->arena, &nodes[i]);
+    }
+    return nodes;
+}
+
 static void finish_plan(gateway *g)
 {
     leat_plan *plan = g->plan;
@@ -180,7 +192,7 @@ static void finish_plan(gateway *g)
     plan->rule_count = g->rule_count;
     plan->sinks = sinks;
     leat_planner_drop_unread(g->planner);
-    plan->nodes = leat_planner_nodes(g->planner, &plan->node_count);
+    plan->nodes = finished_nodes(g, &plan->node_count);
     plan->fingerprint = 0;
     for (uint32_t i = 0; i < plan->node_count; i++)
         plan->fingerprint = hash_node(plan->fingerprint, &plan->nodes[i]);

@@ -72,7 +72,7 @@ static bool read_parameter(leat_settings_reader *reader, const leat_yaml_pair *p
                                  .choices = settings.choices,
                                  .minimum = leat_yaml_find(pair->value, "minimum") ? settings.minimum : -HUGE_VAL,
                                  .maximum = leat_yaml_find(pair->value, "maximum") ? settings.maximum : HUGE_VAL};
-    if (leat_slice_is(pair->key->text, "time") || leat_settings_find(&gateway_rule_settings, pair->key->text)) {
+    if (leat_slice_is(pair->key->text, "time") || gateway_rule_has_key(pair->key->text)) {
         leat_report_error(reader->report, pair->key, "'%s' cannot be a parameter: it has a meaning of its own",
                           out->name);
         return false;

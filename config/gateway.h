@@ -161,7 +161,9 @@ extern const char *const gateway_field_keys[];
 void gateway_print_forms(leat_writer *out);
 // Prints the names of types for the manual.
 void gateway_print_types(leat_writer *out);
-// sink_changelog.c: refuses what the sink does not take; may put a node before it.
+// sink_changelog.c: new rows only, where the rule can give them, for a sink that takes no others. For all sinks before the next.
+void gateway_ask_inserts(gateway *g, const gateway_sink *sink, const gateway_feed *feed);
+// Refuses what the sink does not take; may put a node before it.
 void gateway_match_changelog(gateway *g, gateway_sink *sink, gateway_feed *feed);
 // source.c
 extern const leat_settings gateway_source_settings;
@@ -193,6 +195,7 @@ void gateway_feed_sink(gateway *g, const leat_text_list *names, const leat_yaml_
 void gateway_finish_sinks(gateway *g);
 // rule.c
 extern const leat_settings gateway_rule_settings;
+bool gateway_rule_has_key(leat_slice name); // of a rule, whatever its form
 void gateway_read_rules(gateway *g);
 void gateway_plan_rules(gateway *g);
 // rule_text.c
@@ -223,6 +226,8 @@ const char *gateway_stream_parameter(gateway *g, const gateway_rule *rule); // w
 detection *gateway_read_detection(leat_arena *arena, leat_report *report, const char *name,
                                   const leat_yaml_node *mapping, const leat_yaml_node *place);
 const char *gateway_parameter_type_name(parameter_type type);
+// computes.c: of an operator, for leat_plan_node.computes.
+const char *gateway_computes(leat_arena *arena, const leat_plan_node *node);
 // guarantee.c
 const char *gateway_guarantee(const leat_plan_source *source, const leat_plan_sink *sink);
 void gateway_compose_guarantees(gateway *g);

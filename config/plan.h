@@ -129,8 +129,11 @@ typedef struct leat_plan_node {
     uint32_t rule;  // OPERATOR: into rules; else UINT32_MAX
     const char *operator_name;
     const void *spec;
-    const char *uid;     // stable name of its state: "rule/operator-kind-n"; unique in the plan
-    const char *label;   // one line for explain: "TUMBLE(ts, 1 m) BY line: AVG(reading), MAX(reading)"
+    const char *uid;   // stable name of its state: "rule/operator-kind-n"; unique in the plan
+    const char *label; // one line for explain: "TUMBLE(ts, 1 m) BY line: AVG(reading), MAX(reading)"
+    // Of the identity of its state: what the node computes, in words that stay as they are over releases (config/computes.c). Made of the label's words
+    // as long as those were never changed; who makes them read better lets the planner put the old ones here. NULL: it keeps nothing.
+    const char *computes;
     uint32_t port_count; // operator inputs
     const leat_schema *const *port_schemas;
     uint32_t input_count; // edges

@@ -43,6 +43,31 @@ static const gateway_form *const forms[] = {
 
 enum { FORMS = sizeof forms / sizeof *forms };
 
+// 'evict' of 'evict.count': the table's keys lie in a mapping of that name.
+static bool names_group(const leat_settings *settings, leat_slice name)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        const char *dot = strchr(settings->items[i].name, '.');
+        if (dot &&
+            leat_slice_equal(leat_slice_of(settings->items[i].name, (size_t)(dot - settings->items[i].name)), name))
+            return true;
+    }
+    return false;
+}
+
+bool gateway_rule_has_key(leat_slice name)
+{
+    static const char *const others[] = {"sql", "detect", "outputs"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (leat_slice_is(name, others[i]))
+            return true;
+    for (uint32_t i = 0; forms[i]; i++)
+        if (leat_slice_is(name, forms[i]->key))
+            return true;
+    return leat_settings_find(&gateway_rule_settings, name) || leat_settings_find(&gateway_emit_settings, name) ||
+           names_group(&gateway_emit_settings, name);
+}
+
 // ---- reading
 
 static void check_keys(gateway *g, gateway_rule *rule)

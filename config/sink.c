@@ -307,8 +307,17 @@ static void warn_mixed_columns(gateway *g, const gateway_sink *sink)
     }
 }
 
+static void ask_inserts(gateway *g)
+{
+    for (uint32_t i = 0; i < g->sink_count; i++)
+        for (uint32_t k = 0; k < g->sinks[i].feed_count; k++)
+            if (!g->sinks[i].feeds[k].failed && g->sinks[i].plan.driver)
+                gateway_ask_inserts(g, &g->sinks[i], &g->sinks[i].feeds[k]);
+}
+
 void gateway_finish_sinks(gateway *g)
 {
+    ask_inserts(g);
     for (uint32_t i = 0; i < g->sink_count; i++) {
         gateway_sink *sink = &g->sinks[i];
         for (uint32_t k = 0; k < sink->feed_count; k++)

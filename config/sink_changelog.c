@@ -1,5 +1,5 @@
-// What a sink takes of a changelog, and the node that brings a stream into that form: -U left out for a reader that knows rows by key, or
-// rows of different keys brought together under the sink's own.
+// What a sink takes of a changelog, and the node that brings a stream into that form: -U left out for a reader that knows rows by key,
+// rows of different keys brought together under the sink's own, or the rows before updates given to a reader that knows none.
 #include <string.h>
 
 #include "config/gateway.h"
@@ -200,6 +200,67 @@ static void upsert(gateway *g, const gateway_sink *sink, gateway_feed *feed)
         add_node(g, sink, feed, upsert_schema(g, schema, keys, count), covers);
 }
 
+// ---- updates by key, whose rows before them the sink wants
+
+static void add_rows_before(gateway *g, const gateway_sink *sink, gateway_feed *feed)
+{
+    const gateway_rule *rule = &g->rules[feed->input.rule];
+    const leat_schema *given = feed->input.schema;
+    const leat_schema **lists = leat_arena_array(g->arena, const leat_schema *, 2);
+    leat_schema *whole = leat_arena_new(g->arena, leat_schema);
+    leat_plan_input *edge = leat_arena_new(g->arena, leat_plan_input);
+    leat_changelog_spec *spec = leat_arena_new(g->arena, leat_changelog_spec);
+    *whole = *given;
+    whole->changelog = LEAT_CHANGELOG_RETRACT;
+    lists[0] = given;
+    lists[1] = whole;
+    *edge = (leat_plan_input){.node = feed->input.node,
+                              .output = feed->input.output,
+                              .exchange = LEAT_EXCHANGE_KEY,
+                              .key_count = given->key_count,
+                              .key_columns = given->key_columns};
+    *spec = (leat_changelog_spec){.mode = LEAT_CHANGELOG_NORMALIZE,
+                                  .key_count = given->key_count,
+                                  .key_columns = given->key_columns,
+                                  .emit_before = true,
+                                  .state_ttl_ms = rule->state_ttl_ms};
+    leat_plan_node node = {.kind = LEAT_NODE_OPERATOR,
+                           .index = UINT32_MAX,
+                           .rule = feed->input.rule,
+                           .operator_name = "changelog",
+                           .spec = spec,
+                           .uid = leat_arena_format(g->arena, "%s/changelog-%s%s%s", rule->plan.uid, sink->plan.name,
+                                                    feed->input.output_name ? "-" : "",
+                                                    feed->input.output_name ? feed->input.output_name : ""),
+                           .label = "RETRACT: with -U",
+                           .port_count = 1,
+                           .port_schemas = lists,
+                           .input_count = 1,
+                           .inputs = edge,
+                           .output_count = 1,
+                           .outputs = lists + 1,
+                           .parallel = true,
+                           .stateful = true,
+                           .state_bound = "the last row of every key"};
+    feed->input.node = leat_planner_add_node(g->planner, &node);
+    feed->input.output = 0;
+    feed->input.schema = whole;
+}
+
+static void retract(gateway *g, const gateway_sink *sink, gateway_feed *feed)
+{
+    const leat_schema *given = feed->input.schema;
+    if (given->changelog != LEAT_CHANGELOG_UPSERT || feed->input.rule == UINT32_MAX)
+        return;
+    if (given->key_count)
+        add_rows_before(g, sink, feed);
+    else
+        leat_report_error(&g->report, feed->place,
+                          "sink '%s' takes whole changes, and '%s' gives updates without the rows before them: select "
+                          "the primary key too",
+                          sink->plan.name, feed->stream);
+}
+
 // A row has one member of each name.
 static bool kind_has_a_name(gateway *g, const gateway_sink *sink, const gateway_feed *feed)
 {
@@ -214,6 +275,12 @@ static bool kind_has_a_name(gateway *g, const gateway_sink *sink, const gateway_
     return false;
 }
 
+void gateway_ask_inserts(gateway *g, const gateway_sink *sink, const gateway_feed *feed)
+{
+    if (!sink->failed && !takes(sink, feed->input.schema->changelog))
+        (void)leat_planner_inserts(g->planner, feed->input.node, feed->input.output);
+}
+
 void gateway_match_changelog(gateway *g, gateway_sink *sink, gateway_feed *feed)
 {
     leat_changelog changelog = feed->input.schema->changelog;
@@ -223,4 +290,6 @@ void gateway_match_changelog(gateway *g, gateway_sink *sink, gateway_feed *feed)
         advise(g, sink, feed);
     else if (sink->changelog_set && driver_takes(g, sink) && sink->changelog == LEAT_CHANGELOG_UPSERT)
         upsert(g, sink, feed);
+    else if (sink->changelog_set && sink->changelog == LEAT_CHANGELOG_RETRACT)
+        retract(g, sink, feed);
 }

@@ -258,6 +258,13 @@ static leat_expr *bind_case(leat_sql_binder *binder, const leat_sql_expr *expr)
     return result;
 }
 
+// TIME is TIME(0).
+static leat_expr *whole_seconds(leat_sql_binder *binder, leat_expr *time, leat_sql_span span)
+{
+    leat_expr *arguments[] = {time, leat_sql_text(binder->expr, leat_slice_text("SECOND"))};
+    return leat_sql_apply(binder, "FLOOR", arguments, 2, span);
+}
+
 static leat_expr *bind_cast(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
     leat_expr *operand = leat_sql_bind(binder, expr->cast.operand), *result = NULL;
@@ -265,9 +272,12 @@ static leat_expr *bind_cast(leat_sql_binder *binder, const leat_sql_expr *expr)
     leat_error error;
     if (!leat_sql_bind_type(binder, expr->cast.type, &type) || !operand)
         return NULL;
-    if (leat_expr_cast(binder->expr, operand, type, expr->cast.is_try, &result, &error) != LEAT_OK)
+    if (leat_expr_cast(binder->expr, operand, type, expr->cast.is_try, &result, &error) != LEAT_OK) {
         leat_sql_binder_fail(binder, expr->span, &error);
-    return result;
+        return NULL;
+    }
+    bool seconds = type.kind == LEAT_KIND_TIME && expr->cast.type->precision <= 0;
+    return seconds ? whole_seconds(binder, result, expr->span) : result;
 }
 
 static leat_expr *bind_constructor(leat_sql_binder *binder, const leat_sql_expr *expr)
@@ -303,13 +313,19 @@ static const char *refusal(const leat_sql_expr *expr)
     case LEAT_SQL_EXPR_STAR:
         return "* may only stand alone in SELECT or in COUNT(*)";
     case LEAT_SQL_EXPR_IN_QUERY:
-        return "IN (SELECT ..) stands in WHERE, SELECT and HAVING; put it into a query in FROM";
+        return "IN (SELECT ..) stands in SELECT, WHERE, HAVING, GROUP BY, arguments of aggregates and the ON of inner "
+               "joins; put "
+               "it into a query in FROM";
     case LEAT_SQL_EXPR_QUANTIFIED:
         return "ANY, SOME and ALL over a query have to stand alone or beside other conditions with AND in WHERE";
     case LEAT_SQL_EXPR_EXISTS:
-        return "EXISTS stands in WHERE, SELECT and HAVING; put it into a query in FROM";
+        return "EXISTS stands in SELECT, WHERE, HAVING, GROUP BY, arguments of aggregates and the ON of inner joins; "
+               "put it into "
+               "a query in FROM";
     case LEAT_SQL_EXPR_SUBQUERY:
-        return "a query as a value (scalar subquery) stands in SELECT, WHERE and HAVING; compute it in a query in FROM";
+        return "a query as a value (scalar subquery) stands in SELECT, WHERE, HAVING, GROUP BY, arguments of "
+               "aggregates and the "
+               "ON of inner joins; compute it in a query in FROM";
     case LEAT_SQL_EXPR_TABLE:
         return "TABLE is only an argument of a function in FROM";
     case LEAT_SQL_EXPR_DESCRIPTOR:

@@ -20,6 +20,7 @@ enum {
     LEAT_SQL_INPUT_OVER,     // f(..) OVER (..)
     LEAT_SQL_INPUT_ITEM,     // QUALIFY: an item of the select list by its alias
     LEAT_SQL_INPUT_QUERY,    // (SELECT ..) as a value
+    LEAT_SQL_INPUT_BELOW,    // the same below the grouping: in GROUP BY, in arguments of aggregates
     LEAT_SQL_AGGREGATES_MAX = 128,
     LEAT_SQL_GROUPINGS_MAX = 16
 };
@@ -118,3 +119,4 @@ bool leat_sql_bind_all(leat_sql_binder *binder, const leat_sql_exprs *exprs, lea
 void leat_sql_binder_fail(leat_sql_binder *binder, leat_sql_span span, const leat_error *error);
 bool leat_sql_is_group_window(const leat_sql_expr *expr); // a call of TUMBLE, HOP or SESSION
 leat_expr *leat_sql_bind_grouping(leat_sql_binder *binder, const leat_sql_expr *expr);
+leat_expr *leat_sql_bind_group_id(leat_sql_binder *binder, const leat_sql_expr *expr);

@@ -171,6 +171,21 @@ leat_expr *leat_sql_bind_aggregate(leat_sql_binder *binder, const leat_sql_expr 
     return bound ? leat_sql_add_aggregate(binder, &call) : NULL;
 }
 
+// GROUP_ID(): how many grouping sets before the row's are equal to it. A GROUPING of nothing.
+leat_expr *leat_sql_bind_group_id(leat_sql_binder *binder, const leat_sql_expr *expr)
+{
+    if (!leat_sql_aggregate_allowed(binder, call_name(expr), expr->span))
+        return NULL;
+    leat_sql_aggregates *set = binder->aggregates;
+    if (expr->call.args.count || set->grouping_count == LEAT_SQL_GROUPINGS_MAX) {
+        leat_sql_binder_error(binder, expr->span, "GROUP_ID takes no arguments");
+        return NULL;
+    }
+    set->groupings[set->grouping_count] = (leat_sql_grouping_call){NULL, 0};
+    return leat_expr_column(binder->expr, LEAT_SQL_INPUT_GROUPING, set->grouping_count++,
+                            leat_type_of(LEAT_KIND_BIGINT));
+}
+
 // GROUPING(a, b): which of them the row's grouping set leaves out, a bit each.
 leat_expr *leat_sql_bind_grouping(leat_sql_binder *binder, const leat_sql_expr *expr)
 {

@@ -190,6 +190,7 @@ static const struct {
     {"SESSION_PROCTIME", bind_window_property},
     {"GROUPING", leat_sql_bind_grouping},
     {"GROUPING_ID", leat_sql_bind_grouping},
+    {"GROUP_ID", leat_sql_bind_group_id},
     {"ROW_NUMBER", bind_top_n},
     {"RANK", bind_top_n},
     {"DENSE_RANK", bind_top_n},

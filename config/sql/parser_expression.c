@@ -301,6 +301,24 @@ static leat_sql_expr *parse_precedence(parser *p, int minimum)
 
 // ---- primaries
 
+// CASE x WHEN 1, 2 THEN r: a WHEN of each value, each with a result of its own.
+static void parse_when(parser *p, leat_sql_expr *expr)
+{
+    leat_sql_exprs values = {0};
+    if (expr->case_when.operand)
+        values = parse_exprs(p);
+    else
+        *append(p, values.items, values.count) = parse_expr(p);
+    expect_word(p, KW_THEN);
+    uint32_t result = p->at;
+    for (uint32_t i = 0; i < values.count; i++) {
+        leat_sql_when *when = append(p, expr->case_when.whens, expr->case_when.when_count);
+        when->condition = values.items[i];
+        p->at = result;
+        when->result = parse_expr(p);
+    }
+}
+
 static leat_sql_expr *parse_case(parser *p)
 {
     leat_sql_expr *expr = new_expr(p, LEAT_SQL_EXPR_CASE);
@@ -309,12 +327,8 @@ static leat_sql_expr *parse_case(parser *p)
         expr->case_when.operand = parse_expr(p);
     if (!at_word(p, KW_WHEN))
         unexpected(p, "WHEN");
-    while (take_word(p, KW_WHEN)) {
-        leat_sql_when *when = append(p, expr->case_when.whens, expr->case_when.when_count);
-        when->condition = parse_expr(p);
-        expect_word(p, KW_THEN);
-        when->result = parse_expr(p);
-    }
+    while (take_word(p, KW_WHEN))
+        parse_when(p, expr);
     if (take_word(p, KW_ELSE))
         expr->case_when.otherwise = parse_expr(p);
     if (!take_word(p, KW_END))
@@ -425,6 +439,11 @@ static leat_sql_expr *parse_function_word_call(parser *p, uint32_t first)
     leat_sql_path name = parse_function_word(p);
     if (at_kind(p, TOKEN_LEFT))
         return parse_call(p, name, first);
+    if (word == KW_USER) { // no function of Flink: a column may be called so without quotes
+        leat_sql_expr *column = new_expr(p, LEAT_SQL_EXPR_COLUMN);
+        column->column = name;
+        return column;
+    }
     leat_sql_expr *expr = new_expr(p, LEAT_SQL_EXPR_CALL);
     expr->call.name = name;
     expr->call.no_parentheses = true;
@@ -478,6 +497,18 @@ static leat_sql_expr *parse_word(parser *p)
     return parse_named(p);
 }
 
+// `(a - b) DAY` of other engines.
+static void refuse_qualifier(parser *p)
+{
+    static const leat_sql_keyword units[] = {KW_YEAR, KW_MONTH, KW_DAY, KW_HOUR, KW_MINUTE, KW_SECOND};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (at_word(p, units[i]))
+            error_at(p, here(p),
+                     "found '%s' behind parentheses: the difference of two times is an interval of days and less "
+                     "without it, as in (a - b) > INTERVAL '1' DAY; in months it is TIMESTAMPDIFF(MONTH, b, a)",
+                     leat_sql_keyword_text(units[i]));
+}
+
 leat_sql_expr *parse_primary(parser *p)
 {
     uint32_t first = p->at;
@@ -485,8 +516,10 @@ leat_sql_expr *parse_primary(parser *p)
     if (at_kind(p, TOKEN_LEFT)) {
         expr = parse_parentheses(p);
         if (expr && expr->kind != LEAT_SQL_EXPR_SUBQUERY &&
-            !(expr->kind == LEAT_SQL_EXPR_CONSTRUCTOR && expr->constructor.kind == LEAT_SQL_CONSTRUCT_TUPLE))
+            !(expr->kind == LEAT_SQL_EXPR_CONSTRUCTOR && expr->constructor.kind == LEAT_SQL_CONSTRUCT_TUPLE)) {
+            refuse_qualifier(p);
             return expr; // keeps the span of what stands inside
+        }
     } else if (at_kind(p, TOKEN_QUOTED) || at_kind(p, TOKEN_PARAMETER)) {
         expr = parse_named(p);
     } else if (at_kind(p, TOKEN_STAR)) {

@@ -87,7 +87,9 @@ static plan_name *add_view(plan_rule *rule, plan_name *views, const leat_sql_sta
             plan_error(rule, name->span, "there are two views named '%.*s'", (int)name->text.size, name->text.data);
             return views;
         }
-    return plan_name_add(rule, views, name, statement->query, &statement->columns);
+    plan_name *made = plan_name_add(rule, views, name, statement->query, &statement->columns);
+    made->is_view = true;
+    return made;
 }
 
 // The views in order, and the one query.
@@ -150,6 +152,7 @@ static bool plan_script(plan_rule *rule, relation *out)
     const leat_sql_query *query = read_statements(rule, &views);
     if (!query)
         return false;
+    rule->sorts = true;
     bool planned = plan_query(rule, views, query, &rows) && plan_materialize(rule, &rows, out);
     plan_check_unread(rule, views, NULL);
     return planned && !rule->failed && check_lateness(rule, query) && own_node(rule, out, query->span);
@@ -205,6 +208,7 @@ static void add_streams(plan_rule *rule, const relation *rows, const leat_rule_r
     // Its windows and time columns are known to rules that read it, as those of a view are.
     relation *seen = &planner->streams[planner->stream_count - 1].relation;
     seen->times = rows->times;
+    seen->by_clock = rows->by_clock;
     seen->window_start = rows->window_start;
     seen->window_end = rows->window_end;
     seen->windows = rows->windows;

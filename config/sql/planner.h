@@ -141,6 +141,10 @@ typedef struct leat_rule_result {
 LEAT_MUST_CHECK leat_code leat_planner_rule(leat_planner *planner, const leat_rule_request *request,
                                             leat_rule_result *out_result, leat_sql_diagnostics *diagnostics);
 
+// The same for who reads the streams of rules: whether this one gives new rows only, where need be by having first rows by event time wait
+// until they are final. Before anything is made of the streams' changelogs.
+bool leat_planner_inserts(leat_planner *planner, uint32_t node, uint32_t output);
+
 // An expression by itself over one schema (watermark, condition), folded and compiled; wanted NULL: any type, else coerced to it,
 // where TIMESTAMP stands for TIMESTAMP_LTZ too. `table` is the alias by which its columns may be qualified, or NULL.
 LEAT_MUST_CHECK leat_code leat_planner_expression(leat_planner *planner, const leat_sql_expr *expr, const char *table,

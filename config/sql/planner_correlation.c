@@ -93,17 +93,16 @@ static bool tie_of(plan_subquery *it, const leat_sql_expr *condition)
         if (outer)
             return tie_add(it, outer, sides[side]);
     }
-    plan_error(it->rule, condition->span,
-               "%s is tied to the query around by equations, one side of each: WHERE u.id = t.id", it->what);
-    return false;
+    it->loose = true;
+    return true;
 }
 
-static const leat_sql_expr *both(plan_subquery *it, const leat_sql_expr *left, const leat_sql_expr *right)
+const leat_sql_expr *plan_both_conditions(plan_rule *rule, const leat_sql_expr *left, const leat_sql_expr *right)
 {
     leat_sql_expr *and;
     if (!left || !right)
         return left ? left : right;
-    and = leat_arena_new(it->rule->arena, leat_sql_expr);
+    and = leat_arena_new(rule->arena, leat_sql_expr);
     *and = (leat_sql_expr){.kind = LEAT_SQL_EXPR_BINARY, .span = leat_sql_span_join(left->span, right->span)};
     and->binary.op = LEAT_SQL_AND;
     and->binary.left = (leat_sql_expr *)left; // trees are read-only
@@ -117,7 +116,7 @@ static bool take_ties(plan_subquery *it, const leat_sql_scope *scopes, const lea
         return take_ties(it, scopes, condition->binary.left) && take_ties(it, scopes, condition->binary.right);
     // What binds in neither is told when the rest of WHERE is bound.
     if (try_bind(it, &it->source.scope, condition) || !try_bind(it, scopes, condition)) {
-        it->ties.where = both(it, it->ties.where, condition);
+        it->ties.where = plan_both_conditions(it->rule, it->ties.where, condition);
         return true;
     }
     return tie_of(it, condition);
@@ -130,7 +129,13 @@ bool plan_subquery_begin(plan_subquery *it)
         return false;
     it->aggregates = !select->is_grouped && aggregates(select);
     leat_sql_scope scopes = both_scopes(it);
-    return !select->where || take_ties(it, &scopes, select->where);
+    uint32_t given = it->ties.count;
+    if (select->where && !take_ties(it, &scopes, select->where))
+        return false;
+    if (!it->loose && !plan_subquery_reads_around(it))
+        return true;
+    it->ties.count = given;
+    return plan_subquery_domain(it);
 }
 
 // ---- text for what was not written
@@ -285,6 +290,8 @@ static bool ties_fit(const plan_subquery *it, bool ordered)
         return refuse(it, query->offset_span, "OFFSET");
     if (ordered && (it->aggregates || select->is_grouped || select->distinct))
         return refuse(it, query->order_by.count ? query->order_span : span, "LIMIT beside an aggregate");
+    if (ordered && !query->order_by.count)
+        return refuse(it, query->limit ? query->limit_span : query->fetch_span, "LIMIT without ORDER BY");
     if (!ordered && query->order_by.count)
         return refuse(it, query->order_span, "ORDER BY without LIMIT");
     return true;
@@ -328,12 +335,18 @@ bool plan_subquery_rows(plan_subquery *it, bool one_value)
 
 // ---- one row of any query
 
+bool plan_subquery_has_one_row(const leat_sql_query *query)
+{
+    const leat_sql_select *select = query->select;
+    return query->kind == LEAT_SQL_QUERY_SELECT && !select->is_grouped && !select->having && !select->qualify &&
+           aggregates(select);
+}
+
 static bool gives_one_row(const plan_subquery *it)
 {
     const leat_sql_query *query = it->query;
-    if (is_one(query))
-        return true;
-    return query->kind == LEAT_SQL_QUERY_SELECT && !query->select->is_grouped && aggregates(query->select);
+    return is_one(query) ||
+           (query->kind == LEAT_SQL_QUERY_SELECT && !query->select->is_grouped && aggregates(query->select));
 }
 
 static bool one_row(plan_subquery *it)

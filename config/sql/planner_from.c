@@ -94,6 +94,7 @@ static bool plan_named(plan_rule *rule, plan_name *name, const leat_sql_path *pa
     }
     if (name->state == PLAN_UNREAD) {
         name->state = PLAN_READING;
+        rule->sorts = name->is_view;
         bool planned = plan_query(rule, name->before, name->query, &name->relation) &&
                        ((name->columns && name->columns->count) || names_differ(rule, name)) &&
                        rename_columns(rule, name->columns, &name->relation);

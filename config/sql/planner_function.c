@@ -192,7 +192,7 @@ static bool bind_table(call_plan *it, uint32_t i)
                                   .row_semantics = parameter->flags & LEAT_PARAMETER_ROW_SEMANTICS,
                                   .broadcast = parameter->flags & LEAT_PARAMETER_BROADCAST,
                                   .pass_columns = parameter->flags & LEAT_PARAMETER_PASS_COLUMNS};
-    if (source->relation.schema->changelog != LEAT_CHANGELOG_INSERT) {
+    if (!plan_inserts(it->rule, &source->relation)) {
         plan_error(it->rule, argument->span, "%s takes no updating table (the result of a GROUP BY without a window)",
                    what);
         return false;

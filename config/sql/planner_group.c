@@ -94,14 +94,22 @@ static bool one_bound_missing(plan_rule *rule, const aggregation *it)
     return true;
 }
 
-static bool sets_have_window(plan_rule *rule, const aggregation *it)
+// Else they are columns like others: an aggregation without a window, as in Flink. Without a word that this is meant it is no window
+// aggregation by mistake.
+static bool sets_have_window(const aggregation *it)
 {
     uint64_t both = UINT64_C(1) << it->start_key | UINT64_C(1) << it->end_key;
     for (uint32_t s = 0; s < it->group->set_count; s++)
-        if ((it->group->sets[s] & both) != both) {
-            plan_error(rule, it->group->span, "each grouping set needs window_start and window_end");
+        if ((it->group->sets[s] & both) != both)
             return false;
-        }
+    return true;
+}
+
+static bool set_bound_missing(plan_rule *rule, const aggregation *it)
+{
+    if (rule->request->unbounded || rule->request->state_ttl_ms)
+        return false;
+    plan_error(rule, it->group->span, "each grouping set needs window_start and window_end");
     return true;
 }
 
@@ -148,8 +156,12 @@ static bool choose_mode(plan_rule *rule, aggregation *it)
     if (one_bound_missing(rule, it))
         return false;
     bool windowed = it->start_key >= 0 && it->end_key >= 0;
-    if (!it->group->window && windowed && !sets_have_window(rule, it))
-        return false;
+    if (!it->group->window && windowed && !sets_have_window(it)) {
+        if (set_bound_missing(rule, it))
+            return false;
+        windowed = false;
+        it->start_key = it->end_key = -1;
+    }
     if (!it->group->window && windowed && from->pending && !computes_with_window(it) && session_fits(it))
         return use_function_window(rule, it);
     it->time_key = -1;
@@ -500,10 +512,19 @@ static void mark_window(plan_rule *rule, const aggregation *it, plan_grouped *ou
             times[out->key_columns[i]] = true;
 }
 
-static leat_expr *grouping_value(plan_rule *rule, const aggregation *it, const leat_sql_grouping_call *call,
-                                 uint64_t set)
+static int64_t equal_sets_before(const plan_group *group, uint32_t index)
 {
-    int64_t bits = 0;
+    int64_t count = 0;
+    for (uint32_t s = 0; s < index; s++)
+        count += group->sets[s] == group->sets[index];
+    return count;
+}
+
+static leat_expr *grouping_value(plan_rule *rule, const aggregation *it, const leat_sql_grouping_call *call,
+                                 uint32_t index)
+{
+    uint64_t set = it->group->sets[index];
+    int64_t bits = call->count ? 0 : equal_sets_before(it->group, index);
     for (uint32_t a = 0; a < call->count; a++) {
         uint32_t key = 0;
         while (key < it->group->key_count && !leat_expr_equal(it->group->keys[key], call->arguments[a]))
@@ -518,10 +539,11 @@ static leat_expr *grouping_value(plan_rule *rule, const aggregation *it, const l
 }
 
 // The common columns of all sets: every key (NULL where the set leaves it out), aggregates, window, GROUPING calls.
-static bool canonical(plan_rule *rule, const aggregation *it, const relation *from, const one_set *keys, uint64_t set,
+static bool canonical(plan_rule *rule, const aggregation *it, const relation *from, const one_set *keys, uint32_t index,
                       relation *out)
 {
     const plan_group *group = it->group;
+    uint64_t set = group->sets[index];
     uint32_t rest = from->schema->count - keys->key_count, count = 0, taken = 0;
     plan_item *items =
         leat_arena_array(rule->arena, plan_item, group->key_count + rest + group->aggregates->grouping_count + 1);
@@ -537,7 +559,7 @@ static bool canonical(plan_rule *rule, const aggregation *it, const relation *fr
     for (uint32_t i = 0; i < rest; i++)
         items[count++] = (plan_item){plan_column(rule, from, taken + i), from->schema->fields[taken + i].name, NULL};
     for (uint32_t i = 0; i < group->aggregates->grouping_count; i++) {
-        leat_expr *value = grouping_value(rule, it, &group->aggregates->groupings[i], set);
+        leat_expr *value = grouping_value(rule, it, &group->aggregates->groupings[i], index);
         if (!value)
             return false;
         items[count++] = (plan_item){value, leat_slice_text(leat_arena_format(rule->arena, "$grouping%u", i)), NULL};
@@ -553,7 +575,7 @@ static bool unite_sets(plan_rule *rule, const aggregation *it, plan_grouped *out
     for (uint32_t s = 0; s < group->set_count; s++) {
         one_set keys = set_keys(rule, it, group->sets[s]);
         relation one;
-        if (!add_node(rule, it, &keys, &one) || !canonical(rule, it, &one, &keys, group->sets[s], &parts[s]))
+        if (!add_node(rule, it, &keys, &one) || !canonical(rule, it, &one, &keys, s, &parts[s]))
             return false;
     }
     find_columns(rule, it, &all, out);
@@ -589,7 +611,12 @@ bool plan_group_by(plan_rule *rule, plan_group *group, plan_grouped *out)
     aggregation it = {.group = group};
     leat_accumulators *accumulators;
     leat_error error;
-    if (!choose_mode(rule, &it) || repeats_refused(rule, &it) || (it.by_clock && !plan_clock_fits(rule, group->span)) ||
+    if (!choose_mode(rule, &it))
+        return false;
+    // Rows that a window gave when it closed are not taken back: those to come are better final.
+    if (it.mode != MODE_UNBOUNDED && plan_inserts(rule, &it.input))
+        group->aggregates->retract = false;
+    if (repeats_refused(rule, &it) || (it.by_clock && !plan_clock_fits(rule, group->span)) ||
         (it.mode != MODE_UNBOUNDED && !plan_emit_fits(rule, group->span, it.mode == MODE_ATTACHED,
                                                       it.input.schema->changelog != LEAT_CHANGELOG_INSERT)) ||
         (it.mode == MODE_UNBOUNDED && !unbounded_allowed(rule, &it)) || !add_computed_keys(rule, &it))
@@ -617,6 +644,14 @@ static int key_of_tree(const plan_group *group, const leat_expr *expr)
     return -1;
 }
 
+static bool has_number_key(const plan_group *group)
+{
+    for (uint32_t i = 0; i < group->key_count; i++)
+        if (group->keys[i]->kind == LEAT_EXPR_LITERAL && leat_type_is_numeric(group->keys[i]->type))
+            return true;
+    return false;
+}
+
 bool plan_check_grouped(plan_rule *rule, const leat_sql_binder *binder, const plan_group *group, const leat_expr *expr,
                         leat_sql_span span)
 {
@@ -629,7 +664,8 @@ bool plan_check_grouped(plan_rule *rule, const leat_sql_binder *binder, const pl
         return fits;
     leat_slice name = group->input->schema->fields[expr->column].name;
     plan_error(rule, leat_sql_binder_span(binder, expr, span),
-               "column '%.*s' is neither in GROUP BY nor inside an aggregate", (int)name.size, name.data);
+               "column '%.*s' is neither in GROUP BY nor inside an aggregate%s", (int)name.size, name.data,
+               has_number_key(group) ? "; a number in GROUP BY is a constant, not the column of that place" : "");
     return false;
 }
 

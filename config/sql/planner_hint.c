@@ -5,16 +5,28 @@
 
 // ---- STATE_TTL
 
+// How Flink does a join (in batch mode): a stream's results are the same.
+static bool is_join_hint(leat_slice name)
+{
+    static const char *const names[] = {"BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (leat_slice_is_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
 static bool hint_known(plan_rule *rule, const leat_sql_hint *hint)
 {
     if (leat_slice_is_nocase(hint->name.text, "STATE_TTL"))
         return true;
-    plan_error(
-        rule, hint->name.span,
-        leat_slice_is_nocase(hint->name.text, "OPTIONS")
-            ? "OPTIONS stands behind a table, STATE_TTL behind SELECT"
-            : "the only hint behind SELECT in leat is STATE_TTL: how a join is done is not for choosing, and the "
-              "settings of the rule say the rest");
+    if (is_join_hint(hint->name.text))
+        return true;
+    plan_error(rule, hint->name.span,
+               leat_slice_is_nocase(hint->name.text, "OPTIONS")
+                   ? "OPTIONS stands behind a table, STATE_TTL behind SELECT"
+                   : "the hints behind SELECT in leat are STATE_TTL and those of joins (BROADCAST, SHUFFLE_HASH, "
+                     "SHUFFLE_MERGE, "
+                     "NEST_LOOP, MULTI_JOIN), which change nothing; the settings of the rule say the rest");
     return false;
 }
 
@@ -26,7 +38,8 @@ bool plan_hints_known(plan_rule *rule, const leat_sql_hints *hints)
     return known;
 }
 
-static bool table_known(plan_rule *rule, const leat_sql_scope *scope, const leat_sql_hint_entry *entry)
+static bool table_known(plan_rule *rule, const leat_sql_scope *scope, const leat_sql_hint *hint_of,
+                        const leat_sql_hint_entry *entry)
 {
     leat_slice *names = leat_arena_array(rule->arena, leat_slice, scope->count + 1);
     uint32_t count = 0;
@@ -37,15 +50,17 @@ static bool table_known(plan_rule *rule, const leat_sql_scope *scope, const leat
     for (uint32_t t = 0; t < count; t++)
         if (leat_slice_equal(names[t], entry->key.text))
             return true;
-    plan_error(rule, entry->key.span, "STATE_TTL: no table of this FROM is called '%.*s'%s", (int)entry->key.text.size,
-               entry->key.text.data, leat_suggest_text(entry->key.text, names, count, hint));
+    plan_error(rule, entry->key.span, "%.*s: no table of this FROM is called '%.*s'%s", (int)hint_of->name.text.size,
+               hint_of->name.text.data, (int)entry->key.text.size, entry->key.text.data,
+               leat_suggest_text(entry->key.text, names, count, hint));
     return false;
 }
 
-static bool read_ttl(plan_rule *rule, const leat_sql_scope *scope, const leat_sql_hint_entry *entry, int64_t *out_ms)
+static bool read_ttl(plan_rule *rule, const leat_sql_scope *scope, const leat_sql_hint *hint,
+                     const leat_sql_hint_entry *entry, int64_t *out_ms)
 {
     if (entry->value.data && leat_duration_parse(entry->value, out_ms) && *out_ms >= 0 && *out_ms <= LEAT_WINDOW_MS_MAX)
-        return table_known(rule, scope, entry);
+        return table_known(rule, scope, hint, entry);
     plan_error(rule, entry->value.data ? entry->value_span : entry->key.span,
                "STATE_TTL takes a duration for each table: STATE_TTL('a' = '1d')");
     return false;
@@ -58,7 +73,11 @@ bool plan_read_ttl(plan_rule *rule, const leat_sql_hints *hints, const leat_sql_
     *out_given = false;
     for (uint32_t i = 0; i < hints->count && read; i++)
         for (uint32_t e = 0; e < hints->items[i].entry_count && read; e++) {
-            read = read_ttl(rule, scope, &hints->items[i].entries[e], out_ms);
+            if (is_join_hint(hints->items[i].name.text)) {
+                read = table_known(rule, scope, &hints->items[i], &hints->items[i].entries[e]);
+                continue;
+            }
+            read = read_ttl(rule, scope, &hints->items[i], &hints->items[i].entries[e], out_ms);
             *out_given |= read;
         }
     return read;

@@ -283,6 +283,8 @@ bool plan_join_read_ttl(plan_join *join, const leat_sql_scope *left, const leat_
     for (uint32_t i = 0; hints && i < hints->count; i++)
         for (uint32_t e = 0; e < hints->items[i].entry_count; e++) {
             const leat_sql_hint_entry *entry = &hints->items[i].entries[e];
+            if (!leat_slice_is_nocase(hints->items[i].name.text, "STATE_TTL"))
+                continue;
             int64_t ttl_ms;
             if (!entry->value.data || !leat_duration_parse(entry->value, &ttl_ms) || ttl_ms < 0) {
                 plan_error(join->rule, entry->value.data ? entry->value_span : entry->key.span,

@@ -147,10 +147,10 @@ static void make_node(plan_join *join, const join_node *made, relation *out)
 
 // ---- what inputs may be
 
-static bool inserts_only(const plan_join *join, const char *what)
+static bool inserts_only(plan_join *join, const char *what)
 {
     for (unsigned side = 0; side < 2; side++)
-        if (join->sides[side].schema->changelog != LEAT_CHANGELOG_INSERT) {
+        if (!plan_inserts(join->rule, &join->sides[side])) {
             plan_error(join->rule, join->span, "%s takes rows that are only inserted; the %s side is updating", what,
                        side ? "right" : "left");
             return false;

@@ -81,7 +81,12 @@ bool plan_lateral(plan_rule *rule, plan_name *names, plan_source *left, const le
     plan_subquery *it = leat_arena_new(rule->arena, plan_subquery);
     leat_expr *outer[PLAN_TIES_MAX];
     uint32_t first = left->relation.schema->count, count = left->scope.count;
-    *it = (plan_subquery){.rule = rule, .names = names, .around = &left->scope, .query = table->query, .what = WHAT};
+    *it = (plan_subquery){.rule = rule,
+                          .names = names,
+                          .around = &left->scope,
+                          .around_rows = &left->relation,
+                          .query = table->query,
+                          .what = WHAT};
     if (!kind_fits(rule, join))
         return false;
     const leat_rule_request *before = plan_subquery_meant(it);

@@ -375,7 +375,7 @@ bool plan_match_recognize(plan_rule *rule, plan_name *names, const leat_sql_tabl
     if (!plan_from(rule, names, table->match.input, &c->source) || !plan_materialize(rule, &c->source.relation, &rows))
         return false;
     c->source.relation = rows;
-    if (rows.schema->changelog != LEAT_CHANGELOG_INSERT) {
+    if (!plan_inserts(rule, &c->source.relation)) {
         plan_error(rule, table->match.input->span,
                    "MATCH_RECOGNIZE takes rows that are only added, and '%s' also changes or deletes rows",
                    rows.stream);

@@ -477,20 +477,20 @@ bool plan_has_watermark(plan_rule *rule, const relation *from, leat_sql_span spa
     return false;
 }
 
-static bool order_by_time(plan_overs *it, const relation *from, plan_time_kind *out_time)
+static bool find_order(plan_overs *it, const relation *from, plan_time_kind *out_time)
 {
-    plan_over_window *window = it->window;
-    if (!window->order_count) {
-        plan_error(it->rule, window->span,
-                   "an OVER window needs ORDER BY a time attribute, such as ORDER BY ts: a stream has no other order");
+    if (!it->window->order_count) {
+        plan_error(it->rule, it->window->span, "an OVER window needs ORDER BY, such as ORDER BY ts");
         return false;
     }
-    *out_time = plan_time_of(from, window->orders[0].expr);
-    if (*out_time == PLAN_TIME_NONE)
-        plan_error(it->rule, window->orders[0].span,
-                   "an OVER window is ordered by a time attribute; Top-N takes any order: filter by the ROW_NUMBER in "
-                   "an outer query, WHERE rownum <= 5");
-    else if (window->orders[0].descending)
+    *out_time = plan_time_of(from, it->window->orders[0].expr);
+    return true;
+}
+
+static bool order_by_time(plan_overs *it, const relation *from, const plan_time_kind *out_time)
+{
+    plan_over_window *window = it->window;
+    if (window->orders[0].descending)
         plan_error(it->rule, window->orders[0].span,
                    "an OVER window is ordered by ascending time; descending is for Top-N and deduplication, with the "
                    "ROW_NUMBER filtered in an outer query");
@@ -505,9 +505,9 @@ static bool order_by_time(plan_overs *it, const relation *from, plan_time_kind *
 
 // ---- the node
 
-static bool insert_only(plan_rule *rule, const relation *from, leat_sql_span span)
+static bool insert_only(plan_rule *rule, relation *from, leat_sql_span span)
 {
-    if (from->schema->changelog == LEAT_CHANGELOG_INSERT)
+    if (plan_inserts(rule, from))
         return true;
     plan_error(rule, span,
                "an OVER window takes new rows only, and its input updates and takes rows back; aggregate "
@@ -538,6 +538,14 @@ static leat_over_function *functions_of(plan_overs *it, plan_columns *columns)
             functions[i].otherwise = (int32_t)plan_columns_of(columns, call->otherwise, call->label);
     }
     return functions;
+}
+
+// By the clock no row is a peer of another: each is handled by itself, as in Flink.
+static void rank_by_clock(leat_over_function *functions, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (functions[i].kind == LEAT_OVER_RANK || functions[i].kind == LEAT_OVER_DENSE_RANK)
+            functions[i].kind = LEAT_OVER_ROW_NUMBER;
 }
 
 static uint32_t *key_columns(plan_overs *it, plan_columns *columns)
@@ -599,10 +607,11 @@ static leat_schema *over_schema(plan_overs *it, const relation *input)
     return schema;
 }
 
-static bool over_accumulators(plan_overs *it, leat_over_spec *spec)
+static bool over_accumulators(plan_overs *it, const struct leat_accumulators **out_set)
 {
     leat_accumulators *set;
     leat_error error;
+    *out_set = NULL;
     if (!it->aggregates->count)
         return true;
     if (leat_accumulators_create(it->rule->arena, it->aggregates->items, it->aggregates->count, it->window->bounded,
@@ -610,8 +619,7 @@ static bool over_accumulators(plan_overs *it, leat_over_spec *spec)
         plan_error(it->rule, it->window->span, "%s", error.message);
         return false;
     }
-    spec->accumulators = set;
-    spec->aggregate_count = it->aggregates->count;
+    *out_set = set;
     return true;
 }
 
@@ -635,12 +643,93 @@ relation plan_keyed(plan_rule *rule, const relation *from, leat_plan_node *node,
     return made;
 }
 
-bool plan_over(plan_overs *it, const relation *from, uint32_t *out_first, relation *out)
+// ---- in an order that is no time
+
+static bool sorted_fits(plan_overs *it)
+{
+    const plan_over_window *window = it->window;
+    plan_rule *rule = it->rule;
+    for (uint32_t i = 0; i < it->count; i++)
+        if (it->calls[i].kind == LEAT_OVER_LAG) {
+            plan_error(rule, it->calls[i].span, "LAG looks back in the order of a time attribute, such as ORDER BY ts");
+            return false;
+        }
+    if (window->orders[0].descending)
+        plan_error(rule, window->orders[0].span,
+                   "an OVER window is in ascending order, as in Flink; descending is for Top-N: filter by the "
+                   "ROW_NUMBER in an outer query, WHERE rownum <= 5");
+    else if (window->order_count > 1)
+        plan_error(rule, window->orders[1].span, "an OVER window is ordered by one expression, as in Flink");
+    else if (window->bounded)
+        plan_error(rule, window->span,
+                   "an OVER window that reaches back so far is ordered by a time attribute; in another order it begins "
+                   "with UNBOUNDED PRECEDING");
+    else
+        return plan_state_allowed(rule, window->span, "an OVER window in an order that is no time keeps every row",
+                                  "order it by a time attribute, or, for Top-N, filter by the ROW_NUMBER in an outer "
+                                  "query, WHERE rownum <= 5");
+    return false;
+}
+
+static const char *sorted_bound(plan_overs *it)
+{
+    plan_rule *rule = it->rule;
+    return rule->request->state_ttl_ms ? leat_arena_format(rule->arena, "all rows%s, until %s after the last one",
+                                                           it->window->key_count ? " of each key" : "",
+                                                           plan_duration(rule, rule->request->state_ttl_ms))
+                                       : "all rows, for ever";
+}
+
+static leat_schema *sorted_schema(plan_overs *it, const relation *input)
+{
+    leat_schema *schema = over_schema(it, input);
+    schema->rowtime = -1;
+    schema->changelog = LEAT_CHANGELOG_RETRACT;
+    schema->key_count = input->schema->key_count;
+    schema->key_columns = input->schema->key_columns;
+    return schema;
+}
+
+static bool plan_over_sorted(plan_overs *it, const relation *given, uint32_t *out_first, relation *out)
+{
+    plan_rule *rule = it->rule;
+    plan_columns columns;
+    relation input, rows;
+    leat_over_sorted_spec *spec = leat_arena_alloc_aligned(rule->arena, sizeof *spec, 16);
+    if (!sorted_fits(it) || !plan_normalized(rule, given, it->window->span, &rows))
+        return false;
+    plan_columns_init(&columns, rule, &rows, it->window->key_count + 2);
+    *spec = (leat_over_sorted_spec){.range = it->window->range,
+                                    .key_count = it->window->key_count,
+                                    .key_columns = key_columns(it, &columns),
+                                    .order = plan_orders(&columns, it->window->orders, 1),
+                                    .function_count = it->count,
+                                    .functions = functions_of(it, &columns),
+                                    .state_ttl_ms = rule->request->state_ttl_ms};
+    if (!over_accumulators(it, &spec->accumulators) || !plan_columns_add(&columns, it->window->span, &input))
+        return false;
+    leat_plan_node node = {.operator_name = "over_sorted",
+                           .spec = spec,
+                           .label = over_label(it, &input, spec->key_columns),
+                           .state_bound = sorted_bound(it)};
+    *out = plan_keyed(rule, &input, &node, spec->key_columns, spec->key_count, sorted_schema(it, &input));
+    memset((bool *)out->times, 0,
+           out->schema->count * sizeof *out->times); // rows are told again and again, long after their time
+    out->window_start = out->window_end = -1;
+    *out_first = input.schema->count;
+    return true;
+}
+
+bool plan_over(plan_overs *it, const relation *given, uint32_t *out_first, relation *out)
 {
     plan_rule *rule = it->rule;
     plan_columns columns;
     plan_time_kind time;
-    relation input;
+    relation input, rows = *given, *from = &rows;
+    if (!find_order(it, from, &time))
+        return false;
+    if (time == PLAN_TIME_NONE)
+        return plan_over_sorted(it, from, out_first, out);
     if (!insert_only(rule, from, it->window->span) || !order_by_time(it, from, &time) || !bounded_state(it))
         return false;
     plan_columns_init(&columns, rule, from, it->window->key_count + 2 * it->count + 2);
@@ -656,7 +745,10 @@ bool plan_over(plan_overs *it, const relation *from, uint32_t *out_first, relati
                              .function_count = it->count,
                              .functions = functions_of(it, &columns),
                              .state_ttl_ms = rule->request->state_ttl_ms};
-    if (!over_accumulators(it, spec) || !plan_columns_add(&columns, it->window->span, &input))
+    spec->aggregate_count = it->aggregates->count;
+    if (spec->processing_time)
+        rank_by_clock((leat_over_function *)spec->functions, spec->function_count);
+    if (!over_accumulators(it, &spec->accumulators) || !plan_columns_add(&columns, it->window->span, &input))
         return false;
     leat_plan_node node = {.operator_name = "over",
                            .spec = spec,

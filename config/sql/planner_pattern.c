@@ -43,7 +43,7 @@ static bool plan_input_rows(pattern *p)
 {
     if (!plan_text_stream(p->rule, p->form->from, &p->input))
         return false;
-    if (p->input.schema->changelog == LEAT_CHANGELOG_INSERT)
+    if (plan_inserts(p->rule, &p->input))
         return true;
     plan_error(p->rule, plan_text_span(p->form->from),
                "a pattern takes rows that are only added, and '%s' also changes or deletes rows", p->input.stream);

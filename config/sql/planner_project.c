@@ -415,14 +415,37 @@ static bool clock_rows(plan_rule *rule, const relation *from, relation *out)
     return true;
 }
 
-bool plan_materialize(plan_rule *rule, const relation *from, relation *out)
+// An update may take a row from one window to another: of updates by key it has to be known what they replace.
+static bool normalize_pending(plan_rule *rule, const relation *from, relation *out)
 {
-    if (from->rank)
-        return plan_rank_materialize(rule, from, out);
-    if (!from->pending) {
-        *out = *from;
+    plan_window *window = leat_arena_new(rule->arena, plan_window);
+    relation *input = leat_arena_new(rule->arena, relation);
+    leat_schema *schema = leat_arena_new(rule->arena, leat_schema);
+    *out = *from;
+    if (from->schema->changelog != LEAT_CHANGELOG_UPSERT)
+        return true;
+    *window = *from->pending;
+    *schema = *from->schema;
+    if (!plan_normalized(rule, window->input, window->span, input))
+        return false;
+    window->input = input;
+    schema->changelog = input->schema->changelog;
+    out->pending = window;
+    out->schema = schema;
+    return true;
+}
+
+bool plan_materialize(plan_rule *rule, const relation *given, relation *out)
+{
+    relation rows, *from = &rows;
+    if (given->rank)
+        return plan_rank_materialize(rule, given, out);
+    if (!given->pending) {
+        *out = *given;
         return true;
     }
+    if (!normalize_pending(rule, given, from))
+        return false;
     const plan_window *window = from->pending;
     bool session = window->window.kind == LEAT_WINDOW_SESSION;
     if (window->by_clock)

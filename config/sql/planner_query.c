@@ -19,23 +19,37 @@ static void forget_after(plan_name *names, uint32_t node_count)
             name->state = PLAN_UNREAD;
 }
 
+void plan_trial_begin(plan_trial *trial, plan_rule *rule)
+{
+    *trial = (plan_trial){.rule = rule, .before = *rule, .node_count = rule->planner->node_count};
+    rule->tried = true;
+}
+
+void plan_trial_end(plan_trial *trial, plan_name *names)
+{
+    plan_rule *rule = trial->rule;
+    bool failed = rule->failed, reads_failed = rule->reads_failed;
+    *rule = trial->before;
+    rule->failed = failed;
+    rule->reads_failed = reads_failed;
+    rule->planner->node_count = trial->node_count;
+    forget_after(names, trial->node_count);
+}
+
 // A view or CTE that nobody reads still has to be right: planned, then taken back.
 static void check_unread(plan_rule *rule, plan_name *name)
 {
-    plan_rule before = *rule;
-    uint32_t node_count = rule->planner->node_count;
+    plan_trial trial;
     relation ignored;
     if (name->state != PLAN_UNREAD)
         return;
     name->state = PLAN_READING;
+    plan_trial_begin(&trial, rule);
+    rule->sorts = name->is_view;
     bool planned = plan_query(rule, name->before, name->query, &ignored);
-    bool failed = rule->failed, reads_failed = rule->reads_failed;
-    *rule = before;
-    rule->failed = failed || !planned;
-    rule->reads_failed = reads_failed;
-    rule->planner->node_count = node_count;
+    rule->failed |= !planned;
+    plan_trial_end(&trial, name->before);
     name->state = planned ? PLAN_UNREAD : PLAN_FAILED;
-    forget_after(name->before, node_count);
 }
 
 void plan_check_unread(plan_rule *rule, plan_name *from, const plan_name *until)
@@ -154,6 +168,21 @@ static bool without_hidden(plan_rule *rule, const relation *from, uint32_t hidde
     return plan_project(rule, from, items, count, span, out);
 }
 
+static bool is_zero(const leat_sql_expr *count)
+{
+    return count && count->kind == LEAT_SQL_EXPR_LITERAL && leat_slice_is(count->literal.text, "0");
+}
+
+// LIMIT 0: the columns and no rows.
+static bool nothing_of(plan_rule *rule, const relation *from, const leat_sql_query *query, relation *out)
+{
+    relation rows;
+    leat_expr *never = leat_expr_literal(&rule->expr, leat_type_of(LEAT_KIND_BOOLEAN), (leat_value){.boolean = false});
+    return plan_materialize(rule, from, &rows) &&
+           plan_filter(rule, &rows, never, query->limit ? "LIMIT 0" : "FETCH FIRST 0",
+                       query->limit ? query->limit_span : query->fetch_span, out);
+}
+
 // ORDER BY and LIMIT, of the rows with what they are ordered by.
 static bool sort(plan_rule *rule, const relation *from, const leat_sql_query *query, const plan_ordering *order,
                  relation *out)
@@ -161,14 +190,33 @@ static bool sort(plan_rule *rule, const relation *from, const leat_sql_query *qu
     leat_sql_query own = *query;
     relation rows, sorted;
     if (!order->hidden)
-        return plan_sorted(rule, from, query, out);
+        return is_zero(query->limit) || is_zero(query->fetch) ? nothing_of(rule, from, query, out)
+                                                              : plan_sorted(rule, from, query, out);
     own.order_by = order->own;
+    if (is_zero(query->limit) || is_zero(query->fetch))
+        return nothing_of(rule, from, query, &sorted) &&
+               without_hidden(rule, &sorted, order->hidden, query->order_span, out);
     return plan_sorted(rule, from, &own, &sorted) && plan_materialize(rule, &sorted, &rows) &&
            without_hidden(rule, &rows, order->hidden, query->order_span, out);
 }
 
-bool plan_query_over(plan_rule *rule, plan_name *names, const leat_sql_query *query, plan_source *source, relation *out)
+// A subquery's rows have no order, as in SQL and in Flink: ORDER BY means something at the end of a rule, of a view, or with LIMIT.
+static const leat_sql_query *unsorted(plan_rule *rule, const leat_sql_query *query)
 {
+    leat_sql_query *plain;
+    bool sorts = rule->sorts;
+    rule->sorts = false;
+    if (sorts || !query->order_by.count || query->limit || query->fetch || query->offset)
+        return query;
+    plain = leat_arena_new(rule->arena, leat_sql_query);
+    *plain = *query;
+    plain->order_by = (leat_sql_order){0};
+    return plain;
+}
+
+bool plan_query_over(plan_rule *rule, plan_name *names, const leat_sql_query *given, plan_source *source, relation *out)
+{
+    const leat_sql_query *query = unsorted(rule, given);
     if (query->recursive)
         return refuse(rule, query->span, "WITH RECURSIVE is not in leat, nor in Flink");
     plan_name *inner = add_ctes(rule, names, query);

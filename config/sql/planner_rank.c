@@ -26,14 +26,27 @@ typedef struct ranked {
     leat_order *orders;
 } ranked;
 
+static bool among(const uint32_t *columns, uint32_t count, uint32_t column)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (columns[i] == column)
+            return true;
+    return false;
+}
+
+static bool is_key(const ranked *it, int32_t column)
+{
+    for (uint32_t i = 0; i < it->ranking.key_count; i++) {
+        const leat_expr *key = it->ranking.keys[i];
+        if (column >= 0 && key->kind == LEAT_EXPR_COLUMN && key->input == 0 && key->column == (uint32_t)column)
+            return true;
+    }
+    return false;
+}
+
 static bool ranks_window(const ranked *it)
 {
-    bool start = false, end = false;
-    for (uint32_t i = 0; i < it->ranking.key_count; i++) {
-        start |= it->from->window_start >= 0 && it->keys[i] == (uint32_t)it->from->window_start;
-        end |= it->from->window_end >= 0 && it->keys[i] == (uint32_t)it->from->window_end;
-    }
-    return start && end && it->from->schema->changelog == LEAT_CHANGELOG_INSERT;
+    return is_key(it, it->from->window_start) && is_key(it, it->from->window_end);
 }
 
 static plan_time_kind order_time(const ranked *it)
@@ -50,9 +63,10 @@ static plan_time_kind order_time(const ranked *it)
 static bool first_by_time(const ranked *it, plan_time_kind *out_time)
 {
     *out_time = order_time(it);
-    return it->first == 1 && it->last == 1 && *out_time != PLAN_TIME_NONE &&
-           it->from->schema->changelog == LEAT_CHANGELOG_INSERT;
+    return it->first == 1 && it->last == 1 && *out_time != PLAN_TIME_NONE;
 }
+
+static bool gives_inserts(const ranked *it) { return it->from->schema->changelog == LEAT_CHANGELOG_INSERT; }
 
 static leat_schema *ranked_schema(const ranked *it, leat_changelog changelog, bool rank)
 {
@@ -157,6 +171,7 @@ static bool dedup_node(ranked *it, plan_time_kind time, relation *out)
                               .emit_before = true,
                               .state_ttl_ms = rule->request->state_ttl_ms};
     bool inserts = spec->processing_time && !spec->keep_last;
+    bool watermark = it->from->has_watermark || it->from->bounded;
     leat_schema *schema = ranked_schema(it, inserts ? LEAT_CHANGELOG_INSERT : LEAT_CHANGELOG_RETRACT, false);
     leat_plan_node node = {.operator_name = "dedup",
                            .spec = spec,
@@ -166,16 +181,11 @@ static bool dedup_node(ranked *it, plan_time_kind time, relation *out)
                                                      "deduplicate within windows"))
         return false;
     set_key(it, schema, false);
+    if (!spec->processing_time && !spec->keep_last && watermark)
+        plan_first_row_add(rule, spec, schema, ranked_label(it, "FIRST ROW, when the watermark reaches it,"),
+                           kept_until(it, "one row, only its time once it was sent,"));
     *out = plan_keyed(rule, &it->input, &node, spec->key_columns, spec->key_count, schema);
     return true;
-}
-
-static bool among(const uint32_t *columns, uint32_t count, uint32_t column)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (columns[i] == column)
-            return true;
-    return false;
 }
 
 // Rows of a unique key that only rise: their order follows counts and maxima down, minima up, and what does not change.
@@ -194,6 +204,20 @@ static bool only_rises(const ranked *it)
             return false;
     }
     return true;
+}
+
+static bool top_n_allowed(const ranked *it)
+{
+    leat_sql_span span = it->ranking.span;
+    if (ranks_window(it)) // of rows that are taken back
+        return plan_state_allowed(it->rule, span,
+                                  "rows that may be taken back are ranked within windows as without them: Top-N keeps "
+                                  "every window for ever",
+                                  "aggregate over the windows first");
+    return plan_state_allowed(it->rule, span, "Top-N keeps every key for ever",
+                              it->from->by_clock
+                                  ? "rank within windows over event time, PARTITION BY window_start, window_end"
+                                  : "rank within windows, PARTITION BY window_start, window_end");
 }
 
 static bool top_n_node(ranked *it, relation *out)
@@ -222,9 +246,7 @@ static bool top_n_node(ranked *it, relation *out)
                            .spec = spec,
                            .label = ranked_label(it, rank_text(it)),
                            .state_bound = kept_until(it, kept)};
-    if ((it->ranking.key_count || spec->input == LEAT_TOP_N_RETRACT) &&
-        !plan_state_allowed(rule, it->ranking.span, "Top-N keeps every key for ever",
-                            "rank within windows, PARTITION BY window_start, window_end"))
+    if ((it->ranking.key_count || spec->input == LEAT_TOP_N_RETRACT) && !top_n_allowed(it))
         return false;
     set_key(it, schema, it->rank_output);
     *out = plan_keyed(rule, &it->input, &node, spec->key_columns, spec->key_count, schema);
@@ -239,16 +261,35 @@ static bool orders_fit(const ranked *it)
     return true;
 }
 
+// These are columns like others: no watermark says when their windows are over.
+static bool refuse_clock(const ranked *it)
+{
+    bool start = false, end = false;
+    for (uint32_t i = 0; i < it->ranking.key_count && it->from->by_clock; i++) {
+        const leat_expr *key = it->ranking.keys[i];
+        bool plain = key->kind == LEAT_EXPR_COLUMN && key->input == 0;
+        leat_slice name = plain ? it->from->schema->fields[key->column].name : leat_slice_text("");
+        start |= leat_slice_is_nocase(name, "window_start");
+        end |= leat_slice_is_nocase(name, "window_end");
+    }
+    if (start && end)
+        plan_error(it->rule, it->ranking.span,
+                   "a ranking within windows over processing time is not in leat, nor in Flink: nothing says when they "
+                   "are over; use windows over event time");
+    return start && end;
+}
+
 static bool rank_node(ranked *it, plan_rank_place *out_place, relation *out)
 {
     plan_time_kind time;
     uint32_t most = it->ranking.key_count + it->ranking.order_count;
     relation from = *it->from, whole;
-    if (from.schema->changelog == LEAT_CHANGELOG_UPSERT) {
-        if (!plan_normalized(it->rule, &from, it->ranking.span, &whole))
-            return false;
-        it->from = &whole;
-    }
+    if (refuse_clock(it) || !plan_normalized(it->rule, &from, it->ranking.span, &whole))
+        return false;
+    it->from = &whole;
+    bool by_time = first_by_time(it, &time), windows = ranks_window(it);
+    if (by_time || windows) // these keep less of new rows, and give final ones
+        (void)plan_inserts(it->rule, &whole);
     LEAT_ASSERT(orders_fit(it));
     plan_columns_init(&it->columns, it->rule, it->from, most);
     it->keys = leat_arena_array(it->rule->arena, uint32_t, it->ranking.key_count + 1);
@@ -259,9 +300,9 @@ static bool rank_node(ranked *it, plan_rank_place *out_place, relation *out)
     if (!plan_columns_add(&it->columns, it->ranking.span, &it->input))
         return false;
     *out_place = (plan_rank_place){it->rank_output ? it->input.schema->count : UINT32_MAX, it->first};
-    if (ranks_window(it))
+    if (windows && gives_inserts(it))
         return window_node(it, out);
-    return first_by_time(it, &time) ? dedup_node(it, time, out) : top_n_node(it, out);
+    return by_time && gives_inserts(it) ? dedup_node(it, time, out) : top_n_node(it, out);
 }
 
 static bool refuse_kind(plan_rule *rule, const plan_ranking *ranking)
@@ -439,7 +480,7 @@ static bool keep_first_input(plan_rule *rule, plan_name *names, const leat_sql_e
         return false;
     if (!(*out_argument)->table.partition_by.count)
         plan_error(rule, (*out_argument)->span, "DEDUPLICATE_KEEP_FIRST needs PARTITION BY: what makes rows the same");
-    else if (out->relation.schema->changelog != LEAT_CHANGELOG_INSERT)
+    else if (!plan_inserts(rule, &out->relation))
         plan_error(rule, (*out_argument)->span,
                    "DEDUPLICATE_KEEP_FIRST takes new rows only, and its input updates and takes rows back");
     else
@@ -505,10 +546,10 @@ static bool ordinals(plan_rule *rule, const relation *from, const leat_sql_order
     return true;
 }
 
-static bool sort_node(plan_rule *rule, const relation *from, const plan_over_order *orders, uint32_t count,
+static bool sort_node(plan_rule *rule, const relation *given, const plan_over_order *orders, uint32_t count,
                       leat_sql_span span, relation *out)
 {
-    plan_time_kind time = plan_time_of(from, orders[0].expr);
+    plan_time_kind time = plan_time_of(given, orders[0].expr);
     plan_columns columns;
     relation input;
     if (time == PLAN_TIME_NONE || orders[0].descending) {
@@ -516,7 +557,8 @@ static bool sort_node(plan_rule *rule, const relation *from, const plan_over_ord
                    "ORDER BY without LIMIT sorts a stream by an ascending time attribute first, such as ORDER BY ts");
         return false;
     }
-    if (from->schema->changelog != LEAT_CHANGELOG_INSERT) {
+    relation rows = *given, *from = &rows;
+    if (!plan_inserts(rule, from)) {
         plan_error(rule, span, "ORDER BY time takes new rows only, and its input updates and takes rows back");
         return false;
     }

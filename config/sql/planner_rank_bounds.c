@@ -4,9 +4,7 @@
 #include "config/sql/planner_over.h"
 #include "operators/expr/function.h"
 
-#include <inttypes.h>
-
-enum { RANK_MAX = 1 << 30 };
+enum { RANK_MAX = 1 << 30, CHOICES_MAX = 64 };
 
 static bool is_call(const leat_expr *expr, const char *name, uint32_t count)
 {
@@ -186,6 +184,71 @@ static leat_expr *only_choice(plan_rule *rule, leat_expr *expr)
     return choice;
 }
 
+// ---- rn = 1 OR rn BETWEEN 3 AND 5, rn IN (1, 2)
+
+typedef struct rank_choices {
+    struct {
+        int64_t from, to;
+    } items[CHOICES_MAX];
+    uint32_t count;
+    bool exact; // they say all that the condition says
+} rank_choices;
+
+// False: no range of ranks.
+static bool add_choice(rank_choices *choices, const plan_rank_bounds *range)
+{
+    if (!range->bounded || range->to == INT64_MAX || choices->count == CHOICES_MAX)
+        return false;
+    int64_t from = range->from < 1 ? 1 : range->from;
+    if (from > range->to)
+        return true; // never TRUE
+    choices->items[choices->count].from = from;
+    choices->items[choices->count++].to = range->to;
+    return true;
+}
+
+static bool read_choices(plan_rule *rule, const plan_rank_bounds *bounds, const leat_expr *expr, rank_choices *out)
+{
+    bool listed = !strcmp(expr->function->name, "IN");
+    if (listed && !is_rank(bounds, expr->arguments[0]))
+        return false;
+    for (uint32_t i = listed; i < expr->argument_count; i++) {
+        plan_rank_bounds range = {bounds->input, bounds->column, INT64_MIN, INT64_MAX, false, false};
+        leat_expr *rest = NULL;
+        rank_limit limit;
+        bool read = listed ? constant(rule, expr->arguments[i], &limit) && narrow_by(&range, "=", limit)
+                           : plan_rank_take(rule, &range, expr->arguments[i], &rest);
+        if (!read || !add_choice(out, &range))
+            return false;
+        out->exact &= !rest;
+    }
+    return true;
+}
+
+static int64_t end_of_run(const rank_choices *choices, int64_t end)
+{
+    for (uint32_t i = 0; i < choices->count; i++)
+        if (choices->items[i].from <= end + 1 && choices->items[i].to > end)
+            return end_of_run(choices, choices->items[i].to);
+    return end;
+}
+
+// From the first choice to the last one; where some rank between is none of them, the condition stays.
+static bool take_choices(plan_rule *rule, plan_rank_bounds *bounds, leat_expr *expr, leat_expr **out_rest)
+{
+    rank_choices choices = {.exact = true};
+    int64_t first = INT64_MAX, last = 0;
+    if (!read_choices(rule, bounds, expr, &choices))
+        return false;
+    for (uint32_t i = 0; i < choices.count; i++) {
+        first = choices.items[i].from < first ? choices.items[i].from : first;
+        last = choices.items[i].to > last ? choices.items[i].to : last;
+    }
+    narrow(bounds, choices.count ? first : 1, last);
+    *out_rest = choices.exact && choices.count && end_of_run(&choices, first - 1) == last ? NULL : expr;
+    return true;
+}
+
 bool plan_rank_take(plan_rule *rule, plan_rank_bounds *bounds, leat_expr *expr, leat_expr **out_rest)
 {
     bool is_or = expr->kind == LEAT_EXPR_CALL && !strcmp(expr->function->name, "OR");
@@ -193,6 +256,9 @@ bool plan_rank_take(plan_rule *rule, plan_rank_bounds *bounds, leat_expr *expr, 
     *out_rest = NULL;
     if (choice)
         return plan_rank_take(rule, bounds, choice, out_rest);
+    bool is_in = expr->kind == LEAT_EXPR_CALL && !strcmp(expr->function->name, "IN");
+    if ((is_or || is_in) && plan_reads_rank(bounds, expr) && take_choices(rule, bounds, expr, out_rest))
+        return true;
     if (expr->kind == LEAT_EXPR_CALL && !strcmp(expr->function->name, "AND"))
         return take_all(rule, bounds, expr, out_rest);
     if (!take_bound(rule, bounds, expr, false) && !is_truth(rule, expr, true))

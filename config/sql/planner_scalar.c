@@ -8,13 +8,28 @@
 
 static const char WHAT[] = "a query as a value";
 
-static bool may_stand(const leat_sql_binder *binder)
+static bool is_among(const char *clause, const char *const *clauses)
 {
-    static const char *const clauses[] = {"SELECT", "WHERE", "HAVING"};
-    for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
-        if (!strcmp(binder->clause, clauses[i]))
+    for (; *clauses; clauses++)
+        if (!strcmp(clause, *clauses))
             return true;
     return false;
+}
+
+static bool in_over(const leat_sql_binder *binder)
+{
+    return binder->own_call == plan_over_bind && ((const plan_overs *)binder->own)->nested;
+}
+
+// Which of the lists takes a query of this clause; NULL: none does.
+static plan_scalars *list_of(const leat_sql_binder *binder)
+{
+    static const char *const above[] = {"SELECT", "WHERE", "HAVING", NULL};
+    static const char *const below[] = {"GROUP BY", "the argument of another aggregate", "FILTER", NULL};
+    plan_scalars *it = binder->queries;
+    if (is_among(binder->clause, above))
+        return it;
+    return is_among(binder->clause, below) && !in_over(binder) ? it->below : NULL;
 }
 
 static bool plan_value(plan_scalar *scalar, leat_sql_span span)
@@ -43,7 +58,7 @@ static bool plan_value(plan_scalar *scalar, leat_sql_span span)
 static leat_expr *column_of(const plan_scalars *it, uint32_t index)
 {
     leat_type type = it->items[index].query.rows.schema->fields[0].type;
-    return leat_expr_column(&it->rule->expr, LEAT_SQL_INPUT_QUERY, index, type);
+    return leat_expr_column(&it->rule->expr, it->input, index, type);
 }
 
 // tie: an equation beside those of WHERE, NULL: none.
@@ -61,10 +76,14 @@ static leat_expr *add(plan_scalars *it, leat_sql_binder *binder, const leat_sql_
     if (!it->items)
         it->items = leat_arena_array(it->rule->arena, plan_scalar, PLAN_SCALARS_MAX);
     plan_scalar *scalar = &it->items[it->count];
-    *scalar = (plan_scalar){
-        .span = span,
-        .tied = tie,
-        .query = {.rule = it->rule, .names = it->names, .around = it->scope, .query = query, .what = WHAT}};
+    *scalar = (plan_scalar){.span = span,
+                            .tied = tie,
+                            .query = {.rule = it->rule,
+                                      .names = it->names,
+                                      .around = it->scope,
+                                      .around_rows = it->rows,
+                                      .query = query,
+                                      .what = WHAT}};
     if (tie)
         scalar->query.ties = (plan_ties){.items = {*tie}, .count = 1};
     const leat_rule_request *before = plan_subquery_meant(&scalar->query);
@@ -184,12 +203,13 @@ static bool plain(leat_sql_binder *binder, const leat_sql_expr *expr, const leat
 
 static leat_expr *bind_query(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
-    plan_scalars *it = binder->queries;
-    if (!may_stand(binder)) {
-        leat_sql_binder_error(binder, expr->span,
-                              "a query as a value (scalar subquery) stands in SELECT, WHERE and HAVING, not in %s; "
-                              "compute it in a query in FROM",
-                              binder->clause);
+    plan_scalars *it = list_of(binder);
+    if (!it) {
+        leat_sql_binder_error(
+            binder, expr->span,
+            "a query as a value (scalar subquery) stands in SELECT, WHERE, HAVING, GROUP BY, "
+            "arguments of aggregates and the ON of inner joins, not in %s; compute it in a query in FROM",
+            in_over(binder) ? "OVER" : binder->clause);
         return NULL;
     }
     if (expr->kind == LEAT_SQL_EXPR_SUBQUERY)
@@ -202,10 +222,20 @@ static leat_expr *bind_query(leat_sql_binder *binder, const leat_sql_expr *expr)
     return count ? compare(binder, count, ">", zero(it), expr->span) : NULL;
 }
 
-void plan_scalars_begin(plan_scalars *it, plan_rule *rule, plan_name *names, const leat_sql_scope *scope,
-                        leat_sql_binder *binder)
+void plan_scalars_begin(plan_scalars *it, plan_rule *rule, plan_name *names, const plan_source *source,
+                        plan_scalars *below, leat_sql_binder *binder)
 {
-    *it = (plan_scalars){.rule = rule, .names = names, .scope = scope};
+    *it = (plan_scalars){.rule = rule,
+                         .names = names,
+                         .scope = &source->scope,
+                         .rows = &source->relation,
+                         .input = LEAT_SQL_INPUT_QUERY,
+                         .below = below};
+    if (below) {
+        *below = *it;
+        below->input = LEAT_SQL_INPUT_BELOW;
+        below->below = NULL;
+    }
     binder->query_value = bind_query;
     binder->queries = it;
 }
@@ -268,7 +298,7 @@ bool plan_scalars_filter(plan_scalars *it, leat_expr *where, const char *label, 
 
 leat_expr *plan_scalars_place(const plan_scalars *it, leat_expr *expr)
 {
-    if (expr->kind == LEAT_EXPR_COLUMN && expr->input == LEAT_SQL_INPUT_QUERY)
+    if (expr->kind == LEAT_EXPR_COLUMN && expr->input == it->input)
         return it->items[expr->column].value;
     if (!it->count || !expr->argument_count)
         return expr;

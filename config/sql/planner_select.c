@@ -25,7 +25,7 @@ typedef struct select_plan {
     uint32_t item_count;
     plan_ordering *order; // ORDER BY behind the SELECT, NULL: none
     uint32_t hidden;      // items at the end that only ORDER BY reads
-    plan_scalars where_queries, queries;
+    plan_scalars where_queries, queries, below;
     const plan_wanted *wanted; // what is read of the result
     const char *text;          // of WHERE or HAVING, for labels
 } select_plan;
@@ -163,7 +163,7 @@ static leat_expr *bind_where(select_plan *it)
     leat_sql_binder binder;
     plan_binder_init(it->rule, &it->source.scope, "WHERE", &binder);
     binder.select = it->select;
-    plan_scalars_begin(&it->where_queries, it->rule, it->names, &it->source.scope, &binder);
+    plan_scalars_begin(&it->where_queries, it->rule, it->names, &it->source, NULL, &binder);
     leat_expr *where = leat_sql_bind_condition(&binder, it->where_text);
     it->rule->failed |= !where;
     return where;
@@ -329,9 +329,9 @@ static bool bind_clauses(select_plan *it)
         leat_sql_aggregates_new(rule->arena, it->source.relation.schema->changelog != LEAT_CHANGELOG_INSERT);
     if (it->where_text && !it->joins_subqueries)
         it->where = bind_where(it);
+    plan_scalars_begin(&it->queries, rule, it->names, &it->source, &it->below, &it->binder);
     bool bound = bind_group(it);
     plan_overs_init(&it->overs, rule, it->select);
-    plan_scalars_begin(&it->queries, rule, it->names, &it->source.scope, &it->binder);
     it->binder.own_call = plan_over_bind;
     it->binder.own = &it->overs;
     bind_items(it);
@@ -709,12 +709,49 @@ static bool apply_hints(select_plan *it)
     return true;
 }
 
+// An aggregate over what its arguments have become.
+static bool place_below(select_plan *it, uint32_t index)
+{
+    leat_sql_aggregates *set = it->aggregates;
+    leat_aggregate *aggregate = &set->items[index];
+    leat_error error;
+    if (set->filters[index])
+        set->filters[index] = leat_expr_fold(&it->rule->expr, plan_scalars_place(&it->below, set->filters[index]));
+    for (uint32_t k = 0; k < aggregate->argument_count; k++)
+        set->arguments[index][k] =
+            leat_expr_fold(&it->rule->expr, plan_scalars_place(&it->below, set->arguments[index][k]));
+    if (leat_aggregate_resolve(&it->rule->expr, aggregate->name, aggregate->distinct, set->arguments[index],
+                               aggregate->argument_count, set->filters[index], set->retract, aggregate,
+                               &error) == LEAT_OK)
+        return true;
+    plan_error(it->rule, list_span(it), "%s", error.message);
+    return false;
+}
+
+// Queries in GROUP BY and in arguments of aggregates stand beside the rows that are grouped.
+static bool join_below(select_plan *it)
+{
+    bool placed = true;
+    if (!it->below.count)
+        return true;
+    if (!plan_scalars_join(&it->below, NULL, NULL, &it->source.relation))
+        return false;
+    it->aggregates->retract = it->source.relation.schema->changelog != LEAT_CHANGELOG_INSERT;
+    for (uint32_t i = 0; i < it->group.key_count; i++)
+        it->group.keys[i] = plan_scalars_place(&it->below, it->group.keys[i]);
+    for (uint32_t i = 0; i < it->aggregates->count; i++)
+        placed &= place_below(it, i);
+    return placed;
+}
+
 static bool make_rows(select_plan *it, relation *out)
 {
     const leat_sql_select *select = it->select;
     plan_rule *rule = it->rule;
     relation rows, made;
     plan_item *items = leat_arena_array(rule->arena, plan_item, it->item_count + 1);
+    if (!join_below(it))
+        return false;
     if (!it->grouped) {
         if (!plan_scalars_join(&it->queries, NULL, NULL, &it->source.relation))
             return false;
@@ -732,6 +769,7 @@ static bool make_rows(select_plan *it, relation *out)
 bool plan_select(plan_rule *rule, plan_name *names, const leat_sql_select *select, plan_source *source,
                  plan_ordering *order, relation *out)
 {
+    select = source ? select : plan_on_to_where(rule, select);
     select_plan it = {.rule = rule, .select = select, .names = names, .order = order, .wanted = rule->wanted};
     rule->wanted = NULL;
     if (source)

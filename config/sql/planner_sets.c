@@ -50,9 +50,6 @@ static uint64_t key_of(set_reader *reader, const leat_sql_expr *expr)
     leat_expr *key = leat_sql_bind(reader->binder, expr);
     if (!key)
         reader->failed = true;
-    else if (expr->kind == LEAT_SQL_EXPR_LITERAL)
-        refuse(reader, expr->span,
-               "GROUP BY groups by this constant, not by a column of that number, as in Flink; write the column");
     else
         return key_bit(reader, key, expr);
     return 0;

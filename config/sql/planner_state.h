@@ -13,6 +13,7 @@
 typedef struct relation relation;
 typedef struct plan_rank plan_rank;
 typedef struct plan_wanted plan_wanted;
+typedef struct plan_first_row plan_first_row;
 
 // How the rows of one key change a column.
 typedef enum plan_monotone { PLAN_ANY = 0, PLAN_CONSTANT, PLAN_RISES, PLAN_FALLS } plan_monotone;
@@ -58,6 +59,7 @@ struct plan_name {
     leat_slice name;
     const leat_sql_query *query;
     const leat_sql_names *columns;
+    bool is_view;
     enum { PLAN_UNREAD, PLAN_READING, PLAN_READ, PLAN_FAILED } state;
     relation relation;
     plan_name *before;
@@ -84,6 +86,7 @@ struct leat_planner {
     uint32_t stream_count, stream_capacity;
     plan_variant *variants;
     uint32_t variant_count, variant_capacity;
+    plan_first_row *first_rows; // planner_inserts.c
 };
 
 typedef struct plan_rule plan_rule;
@@ -102,6 +105,8 @@ struct plan_rule {
     leat_rule_output outputs[LEAT_PLANNER_OUTPUTS];
     bool has_ttl_states; // of a process function
     bool failed, reads_failed;
+    bool sorts;                    // ORDER BY without LIMIT of the query that is planned next means something
+    bool tried;                    // what is planned is taken back
     const leat_sql_hints *hints;   // of the SELECT that is being planned
     const plan_wanted *wanted;     // what is read of the SELECT that is planned next; NULL: everything
     leat_sql_diagnostics *ignored; // plan_ignored's, NULL before the first use
@@ -184,6 +189,14 @@ bool plan_keep_first(plan_rule *rule, plan_name *names, const leat_sql_table_ref
 // Updates by key as a full changelog; others as they are (planner_changelog.c).
 bool plan_normalized(plan_rule *rule, const relation *from, leat_sql_span span, relation *out);
 
+// ---- new rows only (planner_inserts.c)
+
+// For who takes new rows only: whether these are such, where need be by having first rows by event time wait until they are final.
+bool plan_inserts(plan_rule *rule, relation *rows);
+// A deduplication that gives the earliest row of each key at once: it can wait instead. The texts are for that form.
+void plan_first_row_add(plan_rule *rule, leat_dedup_spec *spec, leat_schema *schema, const char *label,
+                        const char *state_bound);
+
 // ---- queries
 
 bool plan_query(plan_rule *rule, plan_name *names, const leat_sql_query *query, relation *out); // planner_query.c
@@ -192,6 +205,13 @@ bool plan_query_over(plan_rule *rule, plan_name *names, const leat_sql_query *qu
                      relation *out);
 plan_name *plan_name_add(plan_rule *rule, plan_name *before, const leat_sql_name *name, const leat_sql_query *query,
                          const leat_sql_names *columns);
+// What is planned to be checked and not to run: nodes made between both are taken back, errors stay.
+typedef struct plan_trial {
+    plan_rule *rule, before;
+    uint32_t node_count;
+} plan_trial;
+void plan_trial_begin(plan_trial *trial, plan_rule *rule);
+void plan_trial_end(plan_trial *trial, plan_name *names); // names that were in sight
 void plan_check_unread(plan_rule *rule, plan_name *from, const plan_name *until);
 bool plan_set_operation(plan_rule *rule, plan_name *names, const leat_sql_query *query,
                         relation *out); // INTERSECT, EXCEPT: planner_set.c

@@ -90,7 +90,7 @@ static bool check_input(stream_window *it)
     bool by_event_time = (spec->assigner == LEAT_ASSIGN_TIME && !spec->processing_time) ||
                          spec->trigger == LEAT_TRIGGER_CONTINUOUS_EVENT_TIME;
     plan_text_begin(it->rule, from);
-    if (it->input.schema->changelog != LEAT_CHANGELOG_INSERT && !spec->updates)
+    if (!plan_inserts(it->rule, &it->input) && !spec->updates)
         plan_error(it->rule, plan_text_span(from),
                    "'%.*s' takes rows back (a changelog), which these windows cannot; with `updates: true` they can",
                    (int)from->text.size, from->text.data);

@@ -2,7 +2,7 @@
 //
 // x > ALL (..) is TRUE where there is no row for which x > y is not TRUE.
 // The subquery's own conditions that speak of the query around it become conditions of the join, the others filter its rows.
-#include "config/sql/planner_join.h"
+#include "config/sql/planner_correlation.h"
 #include "config/sql/print.h"
 
 typedef struct subquery {
@@ -14,6 +14,7 @@ typedef struct subquery {
     const char *test;             // of a comparison with ANY or ALL: what joins; NULL: that it is TRUE
     bool negated;
     leat_sql_span span;
+    leat_expr **operands; // bound, over the rows around
 } subquery;
 
 static bool is_not(const leat_sql_expr *expr)
@@ -52,8 +53,10 @@ typedef struct correlation {
     const plan_source *outer;
     plan_source inner;
     plan_join join;
-    leat_sql_scope scope; // outer tables, then the subquery's own
-    const leat_sql_select *select;
+    leat_sql_scope scope;          // outer tables, then the subquery's own
+    const leat_sql_select *select; // taken apart; NULL: planned as a whole
+    plan_subquery tied;            // as a whole: what ties it
+    uint32_t item_count;           // columns of its select list; those of the ties follow
 } correlation;
 
 static bool has_aggregate(void *context, const leat_sql_expr *expr)
@@ -79,14 +82,61 @@ static bool is_plain(const leat_sql_query *query)
     return !aggregates;
 }
 
+// A row is enough for EXISTS, in whatever order.
+static const leat_sql_query *without_limit(subquery *it)
+{
+    const leat_sql_query *query = it->query;
+    const leat_sql_expr *count = query->limit ? query->limit : query->fetch;
+    bool none = count && (count->kind != LEAT_SQL_EXPR_LITERAL || leat_slice_is(count->literal.text, "0"));
+    leat_sql_query *plain;
+    if (it->operand || none || query->offset || query->kind != LEAT_SQL_QUERY_SELECT)
+        return query;
+    plain = leat_arena_new(it->rule->arena, leat_sql_query);
+    *plain = *query;
+    plain->limit = plain->fetch = NULL;
+    plain->order_by = (leat_sql_order){0};
+    return plain;
+}
+
+static bool plan_rows(plan_subquery *tied)
+{
+    if (plan_subquery_splits(tied->query) && !plan_subquery_begin(tied))
+        return false;
+    return tied->ties.count ? plan_subquery_rows(tied, false) : plan_subquery_whole(tied, false);
+}
+
 static bool plan_whole(subquery *it, correlation *with)
 {
-    relation rows;
     leat_sql_scope_table *table = leat_arena_new(it->rule->arena, leat_sql_scope_table);
-    if (!plan_query(it->rule, it->names, it->query, &rows) || !plan_materialize(it->rule, &rows, &with->inner.relation))
+    plan_subquery *tied = &with->tied;
+    *tied = (plan_subquery){.rule = it->rule,
+                            .names = it->names,
+                            .around = &with->outer->scope,
+                            .around_rows = &with->outer->relation,
+                            .query = it->query,
+                            .what = it->operand ? "IN" : "EXISTS"};
+    if (!plan_rows(tied))
         return false;
+    with->inner.relation = tied->rows;
+    with->item_count = tied->item_count;
     *table = (leat_sql_scope_table){.schema = with->inner.relation.schema};
     with->inner.scope = (leat_sql_scope){table, 1};
+    return true;
+}
+
+static bool add_ties(subquery *it, correlation *with)
+{
+    uint32_t first = with->outer->relation.schema->count + with->item_count;
+    leat_sql_binder binder;
+    plan_binder_init(it->rule, &with->scope, "WHERE", &binder);
+    for (uint32_t k = 0; k < with->tied.ties.count; k++) {
+        leat_type type = with->inner.relation.schema->fields[with->item_count + k].type;
+        leat_expr *sides[] = {with->tied.ties.items[k].outer, leat_expr_column(&it->rule->expr, 0, first + k, type)};
+        leat_expr *equal = leat_sql_apply(&binder, "=", sides, 2, it->span);
+        it->rule->failed |= !equal;
+        if (!equal || !plan_join_add(&with->join, equal))
+            return false;
+    }
     return true;
 }
 
@@ -165,7 +215,9 @@ static uint32_t selected_count(const correlation *with)
 {
     bool star =
         with->select && with->select->item_count == 1 && with->select->items[0].expr->kind == LEAT_SQL_EXPR_STAR;
-    return with->select && !star ? with->select->item_count : with->inner.relation.schema->count;
+    if (!with->select)
+        return with->item_count;
+    return star ? with->inner.relation.schema->count : with->select->item_count;
 }
 
 // NOT IN is not TRUE as soon as a comparison is unknown.
@@ -178,7 +230,7 @@ static leat_expr *or_unknown(leat_sql_binder *binder, leat_expr *equal, leat_sql
 
 static bool add_operand(subquery *it, correlation *with)
 {
-    leat_sql_binder own, outer;
+    leat_sql_binder own;
     uint32_t count = it->operand ? operand_count(it->operand) : 0;
     if (it->operand && selected_count(with) != count) {
         plan_error(it->rule, it->span, "%s compares %u value%s with the %u column%s of its query",
@@ -186,10 +238,9 @@ static bool add_operand(subquery *it, correlation *with)
                    selected_count(with), selected_count(with) == 1 ? "" : "s");
         return false;
     }
-    plan_binder_init(it->rule, &with->outer->scope, "IN", &outer);
     plan_binder_init(it->rule, &with->scope, "SELECT", &own);
     for (uint32_t i = 0; i < count; i++) {
-        leat_expr *sides[] = {leat_sql_bind(&outer, operand_at(it->operand, i)), selected(it, with, &own, i)};
+        leat_expr *sides[] = {it->operands[i], selected(it, with, &own, i)};
         leat_expr *equal = leat_sql_apply(&own, it->comparison, sides, 2, it->span);
         if (equal && it->test)
             equal = leat_sql_apply(&own, it->test, &equal, 1, it->span);
@@ -202,6 +253,48 @@ static bool add_operand(subquery *it, correlation *with)
     return true;
 }
 
+// Queries in it become columns of the rows around.
+static bool bind_operand(subquery *it, plan_source *source)
+{
+    plan_scalars *queries = leat_arena_new(it->rule->arena, plan_scalars);
+    leat_sql_binder binder;
+    uint32_t count = it->operand ? operand_count(it->operand) : 0;
+    bool bound = true;
+    plan_binder_init(it->rule, &source->scope, "WHERE", &binder);
+    plan_scalars_begin(queries, it->rule, it->names, source, NULL, &binder);
+    it->operands = leat_arena_array(it->rule->arena, leat_expr *, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        bound &= (it->operands[i] = leat_sql_bind(&binder, operand_at(it->operand, i))) != NULL;
+    it->rule->failed |= !bound;
+    if (!bound || !plan_scalars_join(queries, NULL, NULL, &source->relation))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        it->operands[i] = plan_scalars_place(queries, it->operands[i]);
+    return true;
+}
+
+// An aggregate without groups has one row, whatever there is: EXISTS is TRUE.
+static bool always_exists(const subquery *it)
+{
+    const leat_sql_query *query = it->query;
+    return !it->operand && !query->limit && !query->fetch && !query->offset && plan_subquery_has_one_row(query);
+}
+
+static bool check_only(subquery *it, correlation *with, plan_source *source)
+{
+    plan_rule *rule = it->rule;
+    plan_trial trial;
+    plan_trial_begin(&trial, rule);
+    bool planned = plan_whole(it, with);
+    rule->failed |= !planned;
+    plan_trial_end(&trial, it->names);
+    if (!planned || !it->negated)
+        return planned;
+    relation rows = source->relation;
+    leat_expr *never = leat_expr_literal(&rule->expr, leat_type_of(LEAT_KIND_BOOLEAN), (leat_value){.boolean = false});
+    return plan_filter(rule, &rows, never, "NOT EXISTS of an aggregate", it->span, &source->relation);
+}
+
 bool plan_semi_join(plan_rule *rule, plan_name *names, plan_source *source, const leat_sql_expr *condition)
 {
     subquery it = subquery_of(condition);
@@ -210,10 +303,16 @@ bool plan_semi_join(plan_rule *rule, plan_name *names, plan_source *source, cons
     LEAT_ASSERT(it.query); // a condition of another kind does not come here
     it.rule = rule;
     it.names = names;
+    it.query = without_limit(&it);
     if (!plan_materialize(rule, &source->relation, &rows))
         return false;
     source->relation = rows;
+    if (!bind_operand(&it, source))
+        return false;
+    rows = source->relation;
     with->outer = source;
+    if (always_exists(&it))
+        return check_only(&it, with, source);
     if (!(is_plain(it.query) ? plan_parts(&it, with) : plan_whole(&it, with)))
         return false;
     if (with->select && with->select->where && !join_nested(&it, with, with->select->where))
@@ -228,7 +327,7 @@ bool plan_semi_join(plan_rule *rule, plan_name *names, plan_source *source, cons
     if (with->select && with->select->where && !add_condition(&it, with, with->select->where))
         return false;
     relation out;
-    if (!add_operand(&it, with) || !plan_join_choose(&with->join, &out))
+    if (!add_ties(&it, with) || !add_operand(&it, with) || !plan_join_choose(&with->join, &out))
         return false;
     source->relation = out;
     return true;

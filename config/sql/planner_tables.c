@@ -1,7 +1,7 @@
 // Which streams a script reads: for the order in which rules are planned.
 #include "config/sql/planner.h"
 
-enum { TABLES_MAX = 256 };
+#include <string.h>
 
 typedef struct own_name own_name;
 struct own_name { // a view or CTE in sight
@@ -12,7 +12,7 @@ struct own_name { // a view or CTE in sight
 typedef struct reader {
     leat_arena *arena;
     leat_planner_table *items;
-    uint32_t count;
+    uint32_t count, room;
     const own_name *names;
 } reader;
 
@@ -36,6 +36,20 @@ static bool is_read(const reader *it, leat_slice name)
     return false;
 }
 
+// A source is listed once, but each time with options: an entry of those is told apart by its place.
+static void add(reader *it, leat_planner_table table)
+{
+    if (it->count == it->room) {
+        uint32_t room = it->room ? 2 * it->room : 32;
+        leat_planner_table *items = leat_arena_array(it->arena, leat_planner_table, room);
+        if (it->count)
+            memcpy(items, it->items, it->count * sizeof *items);
+        it->items = items;
+        it->room = room;
+    }
+    it->items[it->count++] = table;
+}
+
 static void read_path(reader *it, const leat_sql_path *path, const leat_sql_hints *hints)
 {
     if (!path->count)
@@ -44,8 +58,8 @@ static void read_path(reader *it, const leat_sql_path *path, const leat_sql_hint
     for (const own_name *name = it->names; name && path->count == 1; name = name->before)
         if (leat_slice_equal(name->name, text))
             return;
-    if ((hints || !is_read(it, text)) && it->count < TABLES_MAX)
-        it->items[it->count++] = (leat_planner_table){text, path->span, hints};
+    if (hints || !is_read(it, text))
+        add(it, (leat_planner_table){text, path->span, hints});
 }
 
 static bool visit(void *context, const leat_sql_expr *expr)
@@ -153,7 +167,7 @@ static void read_query(reader *it, const leat_sql_query *query)
 
 uint32_t leat_planner_tables(leat_arena *arena, const leat_sql_script *script, const leat_planner_table **out_tables)
 {
-    reader it = {.arena = arena, .items = leat_arena_array(arena, leat_planner_table, TABLES_MAX)};
+    reader it = {.arena = arena};
     for (uint32_t i = 0; i < script->count; i++) {
         const leat_sql_statement *statement = &script->statements[i];
         read_query(&it, statement->query);

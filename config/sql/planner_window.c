@@ -87,9 +87,9 @@ static bool window_check(plan_rule *rule, const window_function *function, plan_
     if (window->kind == LEAT_WINDOW_CUMULATE && !out->aligned)
         plan_error(rule, out->span, "CUMULATE: the maximum size (%s) has to be a multiple of the step (%s)",
                    plan_duration(rule, window->size_ms), plan_duration(rule, window->slide_ms));
-    else if (window->kind != LEAT_WINDOW_SESSION && offset >= step)
-        plan_error(rule, out->span, "%s: the offset (%s) has to be shorter than the %s (%s)", function->name,
-                   plan_duration(rule, window->offset_ms), slides ? "step" : "size", plan_duration(rule, step));
+    else if (window->kind == LEAT_WINDOW_TUMBLE && offset >= step)
+        plan_error(rule, out->span, "TUMBLE: the offset (%s) has to be shorter than the size (%s)",
+                   plan_duration(rule, window->offset_ms), plan_duration(rule, step));
     else
         return true;
     return false;
@@ -109,6 +109,15 @@ static const char *window_label(plan_rule *rule, const window_function *function
     return leat_arena_format(rule->arena, "%s)", text);
 }
 
+// Windows that slide or grow may be moved by more than their length: what counts is the rest.
+static void wrap_offset(leat_window *window)
+{
+    if (window->kind == LEAT_WINDOW_HOP)
+        window->offset_ms %= window->slide_ms;
+    if (window->kind == LEAT_WINDOW_CUMULATE)
+        window->offset_ms %= window->size_ms;
+}
+
 // arguments[2..] are the durations. time_column -1: PROCTIME() itself.
 static bool window_fill(plan_rule *rule, const window_function *function, const leat_sql_expr *const *arguments,
                         const relation *input, int32_t time_column, leat_sql_span span, plan_window *out)
@@ -126,6 +135,7 @@ static bool window_fill(plan_rule *rule, const window_function *function, const 
         out->window.zone = rule->expr.zone;
     if (!fits || !window_check(rule, function, out))
         return false;
+    wrap_offset(&out->window);
     out->label = window_label(rule, function, out, time ? time->name : leat_slice_text("PROCTIME()"));
     return true;
 }

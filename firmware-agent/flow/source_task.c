@@ -375,12 +375,13 @@ static void end_table(leat_source_state *state)
     leat_error error;
     char text[128];
     if (misfits && state->plan->bounded) {
-        leat_error_set(&error, LEAT_E_INVALID, "source '%s': %llu rows of the table do not fit", state->plan->name,
-                       misfits);
+        leat_error_set(&error, LEAT_E_INVALID, "source '%s': %llu row%s of the table %s not fit", state->plan->name,
+                       misfits, misfits == 1 ? "" : "s", misfits == 1 ? "does" : "do");
         leat_task_fail(state->node->task, &error);
         return;
     }
-    snprintf(text, sizeof text, "%llu rows do not fit; the table stays as it was", misfits);
+    snprintf(text, sizeof text, "%llu row%s not fit; the table stays as it was", misfits,
+             misfits == 1 ? " does" : "s do");
     if (misfits && ports->source_note)
         ports->source_note(ports, state->node->plan->index, false, text);
     send_table_end(state, !misfits);

@@ -109,7 +109,6 @@ static const struct {
     {"CUME_DIST", "PERCENTILE"},
     {"PERCENT_RANK", "PERCENTILE"},
     {"NTH_VALUE", "FIRST_VALUE, or MATCH_RECOGNIZE"},
-    {"GROUP_ID", "GROUPING(column)"},
     {"HISTOGRAM", "COUNT(*) with GROUP BY the value"},
 };
 

@@ -21,7 +21,6 @@ static const struct {
 } elsewhere[] = {
     {"CURRENT_CATALOG", "a gateway file has no catalogs"},
     {"CURRENT_DATABASE", "a gateway file has no databases"},
-    {"CURRENT_ROW_TIMESTAMP", "use CURRENT_TIMESTAMP, which is another one for each row as well"},
     {"SOURCE_WATERMARK", "write the watermark under the source"},
     {"STREAMRECORD_TIMESTAMP", "use the column that event_time names"},
     {"HASH_CODE", "use MD5 or SHA256"},
@@ -46,7 +45,6 @@ static const struct {
     {"NTILE", "use PERCENTILE"},
     {"CUME_DIST", "use PERCENTILE"},
     {"PERCENT_RANK", "use PERCENTILE"},
-    {"GROUP_ID", "use GROUPING(column)"},
     // Not Flink's, but what other dialects call things.
     {"MEDIAN", "use PERCENTILE(x, 0.5)"},
     {"NVL", "use COALESCE"},

@@ -43,6 +43,7 @@ const leat_function leat_functions_clock[] = {
     {"CURRENT_WATERMARK", "any?", current_watermark, NULL, NULL, NAMED,
      "The watermark before the row, NULL while there is none."},
     {"CURRENT_TIMESTAMP", "", leat_result_timestamp_ltz, now, NULL, V, "The processing time."},
+    {"CURRENT_ROW_TIMESTAMP", "", leat_result_timestamp_ltz, now, NULL, V, "The same as CURRENT_TIMESTAMP."},
     {"NOW", "", leat_result_timestamp_ltz, now, NULL, V, "The processing time."},
     {"LOCALTIMESTAMP", "", leat_result_timestamp, local_timestamp, NULL, V,
      "The processing time in the session's zone, without it."},

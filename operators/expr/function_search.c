@@ -46,6 +46,52 @@ static void instr(leat_call *call)
     call->out->i64[row] = position_of(leat_argument_text(call, 0, row), leat_argument_text(call, 1, row), 1);
 }
 
+static int64_t nth_forwards(leat_slice text, leat_slice what, int64_t from, int64_t nth)
+{
+    int64_t found = from - 1;
+    if (what.size == 0)
+        return 1;
+    for (int64_t i = 0; i < nth; i++) {
+        found = position_of(text, what, found + 1);
+        if (!found)
+            return 0;
+    }
+    return found;
+}
+
+// From the code point `from` before the end on, towards the beginning.
+static int64_t nth_backwards(leat_slice text, leat_slice what, int64_t from, int64_t nth)
+{
+    int64_t count = (int64_t)leat_utf8_count(text), length = (int64_t)leat_utf8_count(what);
+    if (!length)
+        return count + 1;
+    for (int64_t at = count - length + (from > 1 ? 2 - from : 1); at >= 1; at--) {
+        size_t offset = leat_utf8_offset(text, (size_t)at - 1);
+        if (text.size - offset < what.size || memcmp(text.data + offset, what.data, what.size) != 0)
+            continue;
+        if (--nth == 0)
+            return at;
+    }
+    return 0;
+}
+
+// The n-th of overlapping places; a start below 0 counts from the end and searches backwards.
+static void instr_from(leat_call *call)
+{
+    bool has_nth = call->step->argument_count > 3;
+    LEAT_EACH(call, row)
+    {
+        leat_slice text = leat_argument_text(call, 0, row), what = leat_argument_text(call, 1, row);
+        int64_t from = leat_argument_i64(call, 2, row), nth = has_nth ? leat_argument_i64(call, 3, row) : 1;
+        if (nth < 1)
+            leat_call_fail(call, row, "INSTR: the number of the place is from 1, found %lld", (long long)nth);
+        else
+            call->out->i64[row] = from > 0   ? nth_forwards(text, what, from, nth)
+                                  : from < 0 ? nth_backwards(text, what, -from, nth)
+                                             : 0;
+    }
+}
+
 static bool starts(leat_slice text, leat_slice with)
 {
     return with.size <= text.size && (with.size == 0 || memcmp(text.data, with.data, with.size) == 0);
@@ -221,6 +267,8 @@ const leat_function leat_functions_search[] = {
     {"LOCATE", "text, text, integer?", leat_result_int, position, NULL, 0, "POSITION, searching from a position on."},
     {"INSTR", "text, text", leat_result_int, instr, NULL, 0,
      "Where the second text begins within the first, from 1; 0 when it does not."},
+    {"INSTR", "text, text, integer, integer?", leat_result_int, instr_from, NULL, LEAT_FUNCTION_FAILS,
+     "The same from a position on, for the n-th time; a position below 0 counts from the end, backwards."},
     {"STARTSWITH", "text, text", leat_result_boolean, startswith, NULL, 0,
      "Whether the first text begins with the second."},
     {"ENDSWITH", "text, text", leat_result_boolean, endswith, NULL, 0, "Whether the first text ends with the second."},

@@ -1,8 +1,11 @@
 // Addresses: their parts, and texts inside of them.
+#include <stdio.h>
 #include <string.h>
 
 #include "operators/expr/function.h"
 #include "operators/expr/utf8.h"
+
+enum { ADDRESS_TEXT = 16 }; // 255.255.255.255 and its end
 
 // scheme://[userinfo@]host[:port][path][?query][#reference]; NULL data: there is none.
 typedef struct url_parts {
@@ -180,6 +183,57 @@ static void url_decode(leat_call *call)
     }
 }
 
+// ---- addresses of hosts
+
+// 1.2.3.4; parts that are left out are 0: 1.2 is 1.0.0.2.
+static bool read_address(leat_slice text, int64_t *out_number)
+{
+    int64_t number = 0, part = 0;
+    unsigned parts = 0, digits = 0;
+    for (size_t i = 0; i <= text.size; i++) {
+        if (i == text.size || text.data[i] == '.') {
+            if (!digits || parts == 4)
+                return false;
+            unsigned place = i == text.size ? 3 : parts;
+            number |= part << (8 * (3 - place));
+            parts++;
+            part = digits = 0;
+            continue;
+        }
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        part = part * 10 + (text.data[i] - '0');
+        digits = 1;
+        if (part > 255)
+            return false;
+    }
+    *out_number = number;
+    return true;
+}
+
+static void inet_aton(leat_call *call)
+{
+    LEAT_EACH(call, row)
+    if (!read_address(leat_argument_text(call, 0, row), &call->out->i64[row]))
+        leat_call_null(call, row);
+}
+
+static void inet_ntoa(leat_call *call)
+{
+    LEAT_EACH(call, row)
+    {
+        int64_t number = leat_argument_i64(call, 0, row);
+        char *out = leat_call_text(call, ADDRESS_TEXT);
+        int size = 0;
+        if (number < 0 || number > UINT32_MAX)
+            leat_call_null(call, row);
+        else
+            size = snprintf(out, ADDRESS_TEXT, "%d.%d.%d.%d", (int)(number >> 24), (int)(number >> 16 & 255),
+                            (int)(number >> 8 & 255), (int)(number & 255));
+        call->out->text[row] = leat_slice_of(out, (size_t)size);
+    }
+}
+
 enum { N = LEAT_FUNCTION_NULLABLE, F = LEAT_FUNCTION_FAILS };
 
 // clang-format off: a row is a line
@@ -189,6 +243,9 @@ const leat_function leat_functions_url[] = {
     {"URL_ENCODE", "text", leat_result_string, url_encode, NULL, F, "A text as it stands in an address."},
     {"URL_DECODE", "text", leat_result_string, url_decode, NULL, N,
      "The text again; NULL when it is none of an address."},
+    {"INET_ATON", "text", leat_result_bigint, inet_aton, NULL, N, "An IPv4 address as a number; NULL when it is none."},
+    {"INET_NTOA", "integer", leat_result_string, inet_ntoa, NULL, N,
+     "The IPv4 address of a number; NULL when there is none."},
     {.name = NULL},
 };
 // clang-format on

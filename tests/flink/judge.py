@@ -64,7 +64,7 @@ class Flink:
 KNOWN_CASES = {
     "topn-limit-fraction": "Flink takes 2.5 for 25", "dedup-first-row-rowtime": "new rows only since Flink 2.1", "dedup-ttl-hint": "Flink ignores the hint there",
     "dedup-keep-first-null-key": "not in Flink's catalog of 2.3", "intersect-distinct": "Flink gives changes, not new rows alone",
-    "tjoin-clock-inner": "Flink refuses", "tjoin-clock-left-condition": "Flink refuses", "wagg-session-zone": "gaps by the local clock",
+    "rank-choices": "Flink refuses", "tjoin-clock-inner": "Flink refuses", "tjoin-clock-left-condition": "Flink refuses", "wagg-session-zone": "gaps by the local clock",
     "upsert-having": "Flink's sink gets the -U and deletes for it", "proctime-day-short": "the row in the last millisecond", "proctime-tumble-edge": "the row in the last millisecond",
 }
 REFUSED_BY_FLINK = ("signature MAX_BY", "signature MIN_BY", "count of one field", "SumWithRetractAggFunction", "Processing-time temporal join", '"DEFINE" ...', "Could not skip to first element")

@@ -206,7 +206,7 @@ EXAMPLES = {
     },
     "search": {
         "CHAR_LENGTH": ["CHAR_LENGTH('grün')"], "CHARACTER_LENGTH": ["CHARACTER_LENGTH('abc')"], "ASCII": ["ASCII('A')"],
-        "POSITION": ["POSITION('way' IN 'gateway')"], "LOCATE": ["LOCATE('a', 'gateway', 3)"], "INSTR": ["INSTR('gateway', 'way')"],
+        "POSITION": ["POSITION('way' IN 'gateway')"], "LOCATE": ["LOCATE('a', 'gateway', 3)"], "INSTR": ["INSTR('gateway', 'way')", "INSTR('gateway', 'a', -1, 2)"],
         "STARTSWITH": ["STARTSWITH(device, 'press')"], "ENDSWITH": ["ENDSWITH(device, '-1')"],
         "SPLIT_INDEX": ["SPLIT_INDEX('plant/7/readings', '/', 1)"], "LIKE": ["device LIKE 'press-_'", "'10%' LIKE '10!%' ESCAPE '!'"],
         "NOT LIKE": ["device NOT LIKE 'mill%'"],
@@ -225,7 +225,7 @@ EXAMPLES = {
     },
     "clock": {
         "PROCTIME": ["PROCTIME()"], "CURRENT_WATERMARK": ["CURRENT_WATERMARK(ts)"], "CURRENT_TIMESTAMP": ["CURRENT_TIMESTAMP"],
-        "NOW": ["NOW()"], "LOCALTIMESTAMP": ["LOCALTIMESTAMP"], "CURRENT_DATE": ["CURRENT_DATE"], "CURRENT_TIME": ["CURRENT_TIME"],
+        "CURRENT_ROW_TIMESTAMP": ["CURRENT_ROW_TIMESTAMP()"], "NOW": ["NOW()"], "LOCALTIMESTAMP": ["LOCALTIMESTAMP"], "CURRENT_DATE": ["CURRENT_DATE"], "CURRENT_TIME": ["CURRENT_TIME"],
         "LOCALTIME": ["LOCALTIME"], "UNIX_TIMESTAMP": ["UNIX_TIMESTAMP()"],
     },
     "collection": {
@@ -287,6 +287,7 @@ EXAMPLES = {
     "url": {
         "PARSE_URL": ["PARSE_URL('http://a.org/x?k=v', 'HOST')", "PARSE_URL('http://a.org/x?k=v', 'QUERY', 'k')"],
         "URL_ENCODE": ["URL_ENCODE('a b/c')"], "URL_DECODE": ["URL_DECODE('a+b%2Fc')"],
+        "INET_ATON": ["INET_ATON('10.0.0.7')"], "INET_NTOA": ["INET_NTOA(167772167)"],
     },
     "zone": {
         "CONVERT_TZ": ["CONVERT_TZ('2026-03-01 10:00:00', 'UTC', 'Europe/Berlin')"],

@@ -157,7 +157,7 @@ class Tables(unittest.TestCase):
             agent = self.begin(folder, FILE)
             self.becomes(agent, "a", 10)
             self.replace("a,11\nb,many\n")
-            agent.until(lambda: "1 rows do not fit" in self.note(agent)[0], "the bad row is told")
+            agent.until(lambda: "1 row does not fit" in self.note(agent)[0], "the bad row is told")
             self.assertEqual((self.limit(agent, "a"), self.limit(agent, "b")), (10, 20))
             self.replace("")
             agent.until(lambda: "empty" in self.note(agent)[0], "the empty file is told")

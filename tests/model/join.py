@@ -144,7 +144,11 @@ class IntervalJoin(Join):
             del self.alarms[side][key]
 
     def forward(self, value):
-        super().forward(value if value >= LONG_MAX else value - max(0, *self.reach))
+        super().forward(value - max(0, *self.reach))
+
+    def restored(self):
+        super().restored()
+        self.expired = [0, 0]  # no part of the state
 
 
 class StreamIntervalJoin(Join):

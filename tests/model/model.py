@@ -9,11 +9,12 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import rank  # noqa: E402
 import sql  # noqa: E402
 import window  # noqa: E402
 from expression import Column, Scope, compile_expression  # noqa: E402
 from query import Planner, Relation  # noqa: E402
-from stream import Collector, Node, Valve  # noqa: E402
+from stream import Collector, Map, Merge, Node, Valve  # noqa: E402
 from values import LONG_MAX, LONG_MIN, from_json  # noqa: E402
 
 
@@ -117,6 +118,8 @@ class Run:
             self.collectors["main"].names = [column.name for column in made.columns]
             self.columns = {column.name: column.type for column in made.columns}
             made.node.feeds(self.collectors["main"])
+            inserts = outputs["main"].get("changelog_mode", "insert_only") == "insert_only"
+            rank.settle_forms(self.reached(), (Map, Merge, window.WindowFunction, window.SessionFunction), inserts)
         else:
             self.build_kind()
 

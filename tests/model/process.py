@@ -203,7 +203,7 @@ class RegisterThenDelete(Keyed):
         self.event.register(self.key, self.now + self.register_after)
 
     def timer(self, time, name):
-        self.emit("+I", (f"STATE:{self.state()['key']}",), time)
+        self.emit("+I", (f"STATE:{self.state().get('key', 'null')}",), time)
 
 
 FUNCTIONS = {"rising": Rising, "small_then_large": SmallThenLarge, "order_timeout": OrderTimeout, "long_ride": LongRide,

@@ -555,6 +555,32 @@ def deduplicate(rng):
 
 
 @construct
+def deduplicate_first(rng):
+    """First rows where new rows only are taken: they wait for the watermark."""
+    shape = inputs.Shape(rng, UNIT)
+    shape.base = rng.choice([100_000, 1_602_288_000_000])  # as for over
+    streams = {"T": shape.stream()}
+    by = rng.choice(["k", "g", "k, g"])
+    first = f"(SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {by} ORDER BY ts) AS rn FROM T) AS b WHERE rn = 1) AS f"
+    size = seconds(rng.choice([2, 5]) * UNIT)
+    query = rng.choice([
+        f"SELECT k, g, v, s, ts FROM {first}",
+        f"SELECT k, g, v, s, ts FROM {first}{maybe_where(rng, 1)}",
+        f"SELECT k, v, ts FROM {first} UNION ALL SELECT k, v, ts FROM T WHERE v > 5",
+        f"SELECT k, COUNT(*) AS n, SUM(v) AS sv, TUMBLE_END(ts, {size}) AS ended FROM {first} GROUP BY k, TUMBLE(ts, {size})",
+        f"SELECT k, v, ts, SUM(v) OVER (PARTITION BY g ORDER BY ts) AS x FROM {first}",
+        f"SELECT f.k, f.v, T.v AS w FROM {first} JOIN T ON f.k = T.k AND T.ts BETWEEN f.ts AND f.ts + {size}",
+        # which of equal times of different keys comes first is not said
+        f"SELECT k, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts) AS n FROM {first}) AS c WHERE n = 1",
+    ])
+    # A row that leaves behind its own time is late for what follows if that was told of that time: of several instances not each is told of all.
+    fixed = {"workers": 1} if "TUMBLE" in query or "SUM(v) OVER" in query else {}
+    if " JOIN " in query:  # two ways lead from T to it: how far it is in each when a row comes depends on batches
+        fixed = {"workers": 1, "batch": 1}
+    return sql_program(streams, query), inputs.rows_of(shape, streams), "unordered_between_markers", fixed
+
+
+@construct
 def top_n(rng):
     shape = inputs.Shape(rng, UNIT, event_time=False)
     streams = {"T": shape.stream()}

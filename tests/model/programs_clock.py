@@ -116,6 +116,15 @@ def deduplicate_ttl(rng):
     return with_ttl(rng, sql_program(streams, query, "retract")), inputs.rows_of(shape, streams, clock=True), "per_key:k"
 
 
+@construct
+def deduplicate_first_ttl(rng):
+    """First rows that waited for the watermark are forgotten some time after they left, not after they came."""
+    shape = inputs.Shape(rng, UNIT)
+    streams = {"T": shape.stream()}
+    query = "SELECT k, v, s, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts) AS rn FROM T) AS b WHERE rn = 1"
+    return with_ttl(rng, sql_program(streams, query)), inputs.rows_of(shape, streams, clock=True), "unordered_between_markers"
+
+
 # ---- updates by key
 
 @construct

@@ -6,6 +6,7 @@ from process import sort_rows
 from stream import Node
 
 RANKS = ("ROW_NUMBER", "RANK", "DENSE_RANK")
+TAKE_INSERTS = {"WindowAggregate", "WindowRank", "Deduplicate", "Over", "ClockOver", "Patterns", "IntervalJoin", "WindowJoin"}
 
 
 class Bounds:
@@ -106,9 +107,29 @@ class Deduplicate(Node):
         super().__init__()
         self.keys, self.time, self.last, self.by_arrival, self.ttl = keys, time, last, by_arrival, ttl
         self.rows, self.written, self.clock = {}, {}, 0
+        self.waits = False  # the first row: it leaves when the watermark reaches it, and once
+        self.arrivals = 0
 
     def on_clock(self, now_ms):
         self.clock = now_ms
+
+    def await_watermark(self, key, values, ts):
+        at = values[self.time]
+        if at < self.now or key in self.written and not (self.ttl and self.written[key] + self.ttl <= self.clock):
+            return
+        self.written.pop(key, None)
+        if key not in self.rows or at < self.rows[key][0]:
+            self.arrivals += 1
+            self.rows[key] = (at, self.arrivals, values, ts)
+
+    def on_watermark(self, value):
+        if not self.waits:
+            return
+        for key, (at, _, values, ts) in sorted(self.rows.items(), key=lambda item: item[1][:2]):
+            if at <= value:
+                del self.rows[key]
+                self.written[key] = self.clock
+                self.emit("+I", values + (1,), ts)
 
     def keep(self, key, values):
         self.rows[key], self.written[key] = values, self.clock
@@ -120,6 +141,9 @@ class Deduplicate(Node):
 
     def on_row(self, port, kind, values, ts):
         key = tuple(run(values) for run in self.keys)
+        if self.waits:
+            self.await_watermark(key, values, ts)
+            return
         if self.ttl and key in self.rows and self.written[key] + self.ttl <= self.clock:
             del self.rows[key]
         held = self.rows.get(key)
@@ -134,6 +158,18 @@ class Deduplicate(Node):
                 return
             self.emit("-U", held + (1,))
             self.emit("+U", values + (1,))
+
+
+def takes_inserts(node, passing):
+    """Whether one of those that read the node, behind what passes rows on, takes new rows only."""
+    return any(takes_inserts(target, passing) if isinstance(target, passing) else type(target).__name__ in TAKE_INSERTS for target, _ in node.targets)
+
+
+def settle_forms(nodes, passing, inserts):
+    """First rows by event time wait where their readers take new rows only: the result (inserts), or an operator."""
+    for node in nodes:
+        if isinstance(node, Deduplicate) and not node.last and not node.by_arrival:
+            node.waits = inserts or takes_inserts(node, passing)
 
 
 def plan(planner, nested, where):
