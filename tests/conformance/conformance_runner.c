@@ -16,9 +16,11 @@
 //   R SOURCE JSON   a row               W SOURCE MS   a watermark of that source     I SOURCE, A SOURCE   it goes idle, active
 //   F               hand over the rows so far as one batch a source, and run         P MS   the processing-time clock
 //   C               checkpoint, throw the flow away, recover                         S      the same as a savepoint
-//   E SOURCE        end of that source's input
+//   E SOURCE        end of that source's input                                       N MARK  prints {"mark":"MARK"}
+//   T SOURCE        a table was read whole
+//   D SEED          checkpoint; then a process of its own recovers from damaged entries and plays the rest of the script. It may refuse them, not crash
 // Every command but R hands over first. Results are printed as they come, one JSON object a line: {"out":..,"op":..,"ts":..,"id":..,"row":{..}},
-// {"watermark":MS}, {"savepoint":true}.
+// {"watermark":MS}, {"savepoint":true}, {"damaged":SEED,"outcome":..,"operators":[..]}. D needs --list: there each process has its own script.
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,9 +36,18 @@
 #include "firmware-agent/platform/env_posix.h"
 #include "firmware-agent/savepoint.h"
 #include "operators/base/hash.h"
+#include "tests/support/damage.h"
 #include "tests/support/life.h"
 
-enum { QUEUE_MAX = 65536, LINE_MAX_BYTES = 1 << 20, CASE_SECONDS_MAX = 10, PATH_BYTES = 512 };
+enum {
+    QUEUE_MAX = 65536,
+    LINE_MAX_BYTES = 1 << 20,
+    CASE_SECONDS_MAX = 10,
+    PATH_BYTES = 512,
+    DAMAGE_SECONDS_MAX = 5,
+    DAMAGE_PIECE_MAX = 64 << 20,
+    DAMAGE_RESULTS_MAX = 100000
+};
 
 typedef struct arrival {
     leat_raw raw;
@@ -52,15 +63,6 @@ typedef struct script_source {
     leat_drops drops;
 } script_source;
 
-// One entry of the image that recovery reads.
-typedef struct entry {
-    uint32_t node, group;
-    uint8_t table;
-    bool live;
-    char *key, *value;
-    size_t key_size, value_size;
-} entry;
-
 typedef struct runner {
     leat_flow_ports ports;
     leat_env *env;
@@ -71,8 +73,7 @@ typedef struct runner {
     int64_t now_ms;
     uint64_t barrier;
     bool cut_done;
-    entry *entries;
-    size_t entry_count;
+    stored_entries stored;
     leat_snapshot snapshot;
     uint32_t snapshot_node;
     int64_t watermark_ms;
@@ -82,10 +83,17 @@ typedef struct runner {
     bool saving;     // a savepoint is cut: its parts are whole and go to the entries
     bool begun_anew; // from a savepoint: the next checkpoint holds everything
     bool last;       // this command is the life's last one, and no checkpoint follows
+    FILE *script;
+    uint64_t damage_seed; // of the process that recovers from damaged entries; 0: this is none
+    uint32_t damaged_results;
 } runner;
+
+static bool may_refuse; // what was restored is damaged
 
 static _Noreturn void die(const char *what, const leat_error *error)
 {
+    if (may_refuse)
+        _exit(DAMAGE_REFUSED);
     fprintf(stderr, "%s: %s%s%s\n", what, error ? error->place : "", error && error->place[0] ? ": " : "",
             error ? error->message : "");
     exit(1);
@@ -169,6 +177,8 @@ static leat_code port_result(leat_flow_ports *ports, const leat_flow_result *res
     static const char *const kinds[] = {"+I", "-U", "+U", "-D"};
     runner *r = runner_of(ports);
     (void)out_error;
+    if (may_refuse && ++r->damaged_results > DAMAGE_RESULTS_MAX)
+        _exit(0); // a count that became huge is a count
     printf("{\"out\":\"%s\",\"op\":\"%s\",\"ts\":%lld,\"id\":\"%016llx\",\"row\":%.*s}\n",
            r->plan->sinks[result->sink].name, kinds[result->kind], (long long)result->event_ms,
            (unsigned long long)result->id, (int)result->payload.size, result->payload.data);
@@ -182,47 +192,21 @@ static void port_sink_cut(leat_flow_ports *ports, uint32_t sink, uint64_t id)
     (void)id;
 }
 
-static char *copy_bytes(leat_slice bytes)
+static runner *runner_of_snapshot(leat_snapshot *snapshot)
 {
-    char *copy = malloc(bytes.size + 1);
-    if (bytes.size > 0)
-        memcpy(copy, bytes.data, bytes.size);
-    return copy;
-}
-
-static entry *find_entry(runner *r, uint8_t table, uint32_t group, leat_slice key)
-{
-    for (size_t i = 0; i < r->entry_count; i++) {
-        entry *each = &r->entries[i];
-        if (each->node == r->snapshot_node && each->table == table && each->group == group &&
-            each->key_size == key.size && memcmp(each->key, key.data, key.size) == 0)
-            return each;
-    }
-    return NULL;
+    return (runner *)((char *)snapshot - offsetof(runner, snapshot));
 }
 
 static void snapshot_put(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key, leat_slice value)
 {
-    runner *r = (runner *)((char *)snapshot - offsetof(runner, snapshot));
-    entry *found = find_entry(r, table, group, key);
-    if (!found) {
-        r->entries = realloc(r->entries, (r->entry_count + 1) * sizeof *r->entries);
-        found = &r->entries[r->entry_count++];
-        *found = (entry){
-            .node = r->snapshot_node, .table = table, .group = group, .key = copy_bytes(key), .key_size = key.size};
-    }
-    free(found->value);
-    found->value = copy_bytes(value);
-    found->value_size = value.size;
-    found->live = true;
+    runner *r = runner_of_snapshot(snapshot);
+    stored_put(&r->stored, r->snapshot_node, table, group, key, value);
 }
 
 static void snapshot_remove(leat_snapshot *snapshot, uint8_t table, uint32_t group, leat_slice key)
 {
-    runner *r = (runner *)((char *)snapshot - offsetof(runner, snapshot));
-    entry *found = find_entry(r, table, group, key);
-    if (found)
-        found->live = false;
+    runner *r = runner_of_snapshot(snapshot);
+    stored_remove(&r->stored, r->snapshot_node, table, group, key);
 }
 
 static leat_snapshot *port_part_begin(leat_flow_ports *ports, uint64_t id, uint32_t node, uint32_t instance)
@@ -309,8 +293,8 @@ static void run(runner *r)
 static void restore_entries(runner *r)
 {
     leat_error error = {0};
-    for (size_t i = 0; i < r->entry_count; i++) {
-        const entry *each = &r->entries[i];
+    for (size_t i = 0; i < r->stored.count; i++) {
+        const stored_entry *each = &r->stored.items[i];
         if (each->live &&
             leat_flow_restore(r->flow, each->node, each->table, each->group, leat_slice_of(each->key, each->key_size),
                               leat_slice_of(each->value, each->value_size), &error) != LEAT_OK)
@@ -328,8 +312,8 @@ static void write_savepoint(runner *r, const char *directory, char out_path[256]
     leat_savepoint_cut cut = {.clock_ms = r->now_ms};
     if (leat_savepoint_writer_create(r->env, r->plan, directory, &writer, &error) != LEAT_OK)
         die("savepoint", &error);
-    for (size_t i = 0; i < r->entry_count; i++) {
-        const entry *each = &r->entries[i];
+    for (size_t i = 0; i < r->stored.count; i++) {
+        const stored_entry *each = &r->stored.items[i];
         if (each->live)
             leat_savepoint_entry(writer, each->node, each->table, each->group, leat_slice_of(each->key, each->key_size),
                                  leat_slice_of(each->value, each->value_size));
@@ -374,15 +358,6 @@ static void remove_savepoint(const char *path, const char *directory)
     rmdir(directory);
 }
 
-static void forget_entries(runner *r)
-{
-    for (size_t i = 0; i < r->entry_count; i++) {
-        free(r->entries[i].key);
-        free(r->entries[i].value);
-    }
-    r->entry_count = 0;
-}
-
 static void restore_savepoint(runner *r)
 {
     char directory[] = "/tmp/conformance-XXXXXX", path[256];
@@ -391,7 +366,7 @@ static void restore_savepoint(runner *r)
     if (!mkdtemp(directory))
         die("mkdtemp", NULL);
     write_savepoint(r, directory, path);
-    forget_entries(r);
+    stored_forget(&r->stored);
     if (leat_savepoint_open(r->env, path, &savepoint, &error) != LEAT_OK)
         die("savepoint", &error);
     taking self = {r, leat_savepoint_manifest_get(savepoint)};
@@ -414,7 +389,7 @@ static void cut(runner *r)
 // Earlier lives left checkpoints, but no entries to add changes to.
 static void cut_savepoint_of_life(runner *r)
 {
-    forget_entries(r);
+    stored_forget(&r->stored);
     memset(r->snapshot.whole, true, sizeof r->snapshot.whole);
     r->snapshot.any_whole = r->snapshot.all_whole = true;
     r->saving = r->begun_anew = true;
@@ -441,6 +416,49 @@ static void recover(runner *r, bool savepoint)
         return;
     printf("{\"savepoint\":true}\n");
     r->watermark_ms = LEAT_TIME_NONE;
+}
+
+// ---- damage
+
+static void run_script(runner *r);
+
+static void play_damaged(void *context)
+{
+    runner *r = context;
+    may_refuse = true;
+    leat_error error = {0};
+    damage_entries(&r->stored, r->damage_seed);
+    leat_flow_destroy(r->flow);
+    make_flow(r);
+    damage_bound_memory(r->env, DAMAGE_PIECE_MAX);
+    restore_entries(r);
+    if (leat_flow_ready(r->flow, true, false, &error) != LEAT_OK)
+        die("ready", &error);
+    cut(r);
+    run_script(r);
+    cut(r);
+    leat_flow_destroy(r->flow);
+}
+
+static void damage(runner *r, uint64_t seed)
+{
+    static const char *const outcomes[] = {"taken", "refused", "crashed"};
+    if (r->damage_seed)
+        return; // within one
+    cut(r);
+    r->damage_seed = seed ? seed : 1;
+    damage_outcome outcome = damage_survived(play_damaged, r, DAMAGE_SECONDS_MAX);
+    printf("{\"damaged\":%llu,\"outcome\":\"%s\",\"operators\":[", (unsigned long long)seed, outcomes[outcome]);
+    const char *comma = "";
+    for (size_t i = 0; i < r->stored.count; i++) {
+        const leat_plan_node *node = &r->plan->nodes[r->stored.items[i].node];
+        if (!r->stored.items[i].live || node->kind != LEAT_NODE_OPERATOR)
+            continue;
+        printf("%s\"%s/%u\"", comma, node->operator_name, r->stored.items[i].table);
+        comma = ",";
+    }
+    printf("]}\n");
+    r->damage_seed = 0;
 }
 
 // ---- commands of the script
@@ -483,12 +501,18 @@ static void command(runner *r, char *line)
     if (line[0] == 'W') {
         int64_t ms = strtoll(rest, NULL, 10);
         add_arrival(r, source_index(r, name), 'W', LEAT_RAW_CONTROL, &ms, sizeof ms);
-    } else if (line[0] == 'I' || line[0] == 'A') {
+    } else if (line[0] == 'I' || line[0] == 'A' || line[0] == LEAT_RAW_TABLE_END) {
         add_arrival(r, source_index(r, name), (uint8_t)line[0], LEAT_RAW_CONTROL, "", 0);
     } else if (line[0] == 'P') {
         r->now_ms = strtoll(name, NULL, 10);
     } else if (line[0] == 'C' || line[0] == 'S') {
         recover(r, line[0] == 'S');
+        return;
+    } else if (line[0] == 'D') {
+        damage(r, strtoull(name, NULL, 10));
+        return;
+    } else if (line[0] == 'N') {
+        printf("{\"mark\":\"%s\"}\n", name);
         return;
     } else if (line[0] == 'E') {
         r->sources[source_index(r, name)].ended = true;
@@ -570,12 +594,12 @@ static void restore_life(runner *r, const char *directory)
 
 // ---- the script
 
-static void run_script(runner *r, FILE *script)
+static void run_script(runner *r)
 {
     char *line = malloc(LINE_MAX_BYTES);
-    uint64_t played = r->line;
+    uint64_t played = r->damage_seed ? 0 : r->line;
     r->line = 0;
-    while (fgets(line, LINE_MAX_BYTES, script)) {
+    while (fgets(line, LINE_MAX_BYTES, r->script)) {
         line[strcspn(line, "\n")] = 0;
         if (++r->line <= played || !line[0])
             continue;
@@ -656,7 +680,8 @@ static void play(const char *gateway_path, leat_slice gateway, FILE *script, uin
     }
     if (leat_flow_ready(r.flow, restored, false, &error) != LEAT_OK)
         die("ready", &error);
-    run_script(&r, script);
+    r.script = script;
+    run_script(&r);
     leat_flow_destroy(r.flow);
     leat_plan_destroy(r.plan);
 }

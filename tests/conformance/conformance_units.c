@@ -1,4 +1,4 @@
-// Conformance cases that call one module directly: the valve, the window assigner, the watermark generators.
+// Conformance cases that call one module directly: the valve, the window assigner, a watermark generator that is called by the clock.
 //
 // usage: conformance_units valve|assigner|watermark_generator < {"program": {..}, "rows": [..]}
 //
@@ -117,7 +117,8 @@ static int64_t value_of(const leat_plan_watermark *spec, int64_t event_ms)
 
 static int run_periodic(const json_t *program, const json_t *rows)
 {
-    const json_t *stream = json_object_get(json_object_get(program, "streams"), "in");
+    json_t *streams = json_object_get(program, "streams");
+    const json_t *stream = json_object_iter_value(json_object_iter(streams));
     leat_plan_watermark spec = spec_of(json_object_get(stream, "watermark"));
     leat_generator generator;
     size_t index;
@@ -133,80 +134,12 @@ static int run_periodic(const json_t *program, const json_t *rows)
     return 0;
 }
 
-enum { GENERATORS_MAX = 8, WINDOWS_MAX = 1024 };
-
-typedef struct compared {
-    const char *name;
-    leat_plan_watermark spec;
-    leat_generator generator;
-    int64_t open[WINDOWS_MAX]; // starts of windows that have rows and have not fired, ascending
-    uint32_t open_count;
-} compared;
-
-static void add_window(compared *self, int64_t start)
-{
-    uint32_t at = self->open_count;
-    while (at > 0 && self->open[at - 1] > start)
-        at--;
-    if ((at > 0 && self->open[at - 1] == start) || self->open_count == WINDOWS_MAX)
-        return;
-    memmove(self->open + at + 1, self->open + at, (self->open_count++ - at) * sizeof *self->open);
-    self->open[at] = start;
-}
-
-static void compare_row(compared *self, const json_t *assigner, int64_t event_ms)
-{
-    int64_t size = number(assigner, "size_ms");
-    int64_t start = leat_assigner_floor(event_ms, size, number(assigner, "offset_ms"));
-    uint32_t fired = 0;
-    if (start + size - 1 > self->generator.watermark_ms) // else the row is late
-        add_window(self, start);
-    leat_generator_row(&self->generator, value_of(&self->spec, event_ms), 0);
-    for (; fired < self->open_count && self->open[fired] + size - 1 <= self->generator.watermark_ms; fired++) {
-        char window[64];
-        snprintf(window, sizeof window, "[%lld,%lld)", (long long)self->open[fired],
-                 (long long)(self->open[fired] + size));
-        print(json_pack("{s:I, s:s, s:s}", "after_ts", (json_int_t)event_ms, "generator", self->name, "fires", window));
-    }
-    self->open_count -= fired;
-    memmove(self->open, self->open + fired, self->open_count * sizeof *self->open);
-}
-
-static int run_compare(const json_t *program, const json_t *rows)
-{
-    static compared all[GENERATORS_MAX];
-    const char *column = text(json_object_get(json_object_get(program, "streams"), "in"), "event_time"), *name;
-    uint32_t count = 0;
-    size_t index;
-    json_t *row, *declared;
-    json_object_foreach(json_object_get(program, "generators"), name, declared)
-    {
-        if (count == GENERATORS_MAX)
-            return 1;
-        all[count].name = name;
-        all[count].spec = spec_of(declared);
-        leat_generator_init(&all[count].generator, &all[count].spec);
-        count++;
-    }
-    json_array_foreach(rows, index, row)
-    {
-        for (uint32_t i = 0; i < count; i++)
-            compare_row(&all[i], json_object_get(program, "assigner"), number(row, column));
-    }
-    return 0;
-}
-
-static int run_generator(const json_t *program, const json_t *rows)
-{
-    return strcmp(text(program, "mode"), "compare") == 0 ? run_compare(program, rows) : run_periodic(program, rows);
-}
-
 int main(int count, char **arguments)
 {
     static const struct {
         const char *kind;
         int (*run)(const json_t *program, const json_t *rows);
-    } kinds[] = {{"valve", run_valve}, {"assigner", run_assigner}, {"watermark_generator", run_generator}};
+    } kinds[] = {{"valve", run_valve}, {"assigner", run_assigner}, {"watermark_generator", run_periodic}};
     json_error_t error;
     json_t *asked = json_loadf(stdin, 0, &error);
     int result = 2;

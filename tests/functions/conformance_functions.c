@@ -297,16 +297,19 @@ static const leat_process_function rides_and_fares =
     FUNCTION("rides_and_fares", rides_and_fares_parameters, .declare = rides_and_fares_declare,
              .process = rides_and_fares_process);
 
-// ---- timer_at {timer_ms, on_timer}
+// ---- timer_at {timer_ms, on_timer}: a number, or with the name timer_at_text a text
 
 enum { TIMER_AT_MS = 2, TIMER_AT_OUT };
 static const leat_parameter timer_at_parameters[] = {
     TABLE("r"), ON_TIME, MILLISECONDS("timer_ms"),
-    PARAMETER(.name = "on_timer", .kind = LEAT_ARGUMENT_SCALAR, .type = LEAT_API_INT)};
+    PARAMETER(.name = "on_timer", .kind = LEAT_ARGUMENT_SCALAR, .type = LEAT_API_BIGINT)};
+static const leat_parameter timer_at_text_parameters[] = {
+    TABLE("r"), ON_TIME, MILLISECONDS("timer_ms"),
+    PARAMETER(.name = "on_timer", .kind = LEAT_ARGUMENT_SCALAR, .type = LEAT_API_STRING)};
 
 static int timer_at_declare(leat_declare *declare, const leat_declare_api *api)
 {
-    api->output_column(declare, 0, "out", LEAT_API_INT);
+    api->output_column(declare, 0, "out", (leat_api_type)api->scalar(declare, TIMER_AT_OUT).type);
     return 0;
 }
 
@@ -314,13 +317,14 @@ static int timer_at_process(leat_context *context, const leat_row *row)
 {
     leat_cell key = context->api->key(context, 0);
     (void)row;
+    key.type = context->api->scalar(context, TIMER_AT_OUT).type; // an INT is a BIGINT then
     context->api->emit(context, 0, &key, 1);
     return context->api->timer_set(context, LEAT_EVENT_TIME, scalar_i64(context, TIMER_AT_MS), NULL);
 }
 
 static int timer_at_timer(leat_context *context, const leat_timer *timer)
 {
-    leat_cell out = leat_cell_i64(LEAT_API_INT, scalar_i64(context, TIMER_AT_OUT));
+    leat_cell out = context->api->scalar(context, TIMER_AT_OUT);
     (void)timer;
     context->api->emit(context, 0, &out, 1);
     return 0;
@@ -328,6 +332,9 @@ static int timer_at_timer(leat_context *context, const leat_timer *timer)
 
 static const leat_process_function timer_at = FUNCTION("timer_at", timer_at_parameters, .declare = timer_at_declare,
                                                        .process = timer_at_process, .timer = timer_at_timer);
+static const leat_process_function timer_at_text =
+    FUNCTION("timer_at_text", timer_at_text_parameters, .declare = timer_at_declare, .process = timer_at_process,
+             .timer = timer_at_timer);
 
 // ---- register_then_delete {register_after_ms, delete_after_ms}
 
@@ -375,6 +382,8 @@ static int register_then_delete_timer(leat_context *context, const leat_timer *t
 {
     (void)timer;
     leat_cell key = *context->api->read(context, 0);
+    if (!key.set)
+        key = text_cell("null"); // as Java adds it to a text
     emit_prefixed(context, "STATE:", &key);
     return 0;
 }
@@ -732,9 +741,9 @@ static const leat_process_function set_again =
              .declare = set_again_declare, .process = set_again_process, .timer = set_again_timer);
 
 static const leat_process_function *const processes[] = {
-    &rising,       &small_then_large,     &order_timeout, &long_ride,    &rides_and_fares,
-    &timer_at,     &register_then_delete, &late_timers,   &named_timers, &unnamed_timers,
-    &append_score, &counting_state,       &above_limit,   &set_again,    NULL};
+    &rising,         &small_then_large,     &order_timeout, &long_ride,    &rides_and_fares, &timer_at,
+    &timer_at_text,  &register_then_delete, &late_timers,   &named_timers, &unnamed_timers,  &append_score,
+    &counting_state, &above_limit,          &set_again,     NULL};
 
 extern const leat_library leat_library_entry;
 const leat_library leat_library_entry = {
