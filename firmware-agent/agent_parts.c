@@ -126,7 +126,9 @@ static leat_code make_flow(leat_agent *agent, leat_error *out_error)
 leat_code leat_agent_build(leat_agent *agent, leat_error *out_error)
 {
     agent->built = true;
-    leat_code code = open_journal(agent, out_error);
+    leat_code code = leat_agent_settle_life(agent, out_error);
+    if (code == LEAT_OK)
+        code = open_journal(agent, out_error);
     if (code == LEAT_OK)
         code = make_feeds(agent, out_error);
     if (code == LEAT_OK)

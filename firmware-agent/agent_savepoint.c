@@ -381,15 +381,13 @@ static void name(loading *self, const char *kind, const char *of, const void *by
                                                          leat_slice_of(leat_arena_copy(arena, bytes, size), size)};
 }
 
-// A new life: another one from the same savepoint shall not give its results the same ids.
+// The life that has begun knows what it has from another: one more from the same savepoint shall not give its results the same ids.
 static void name_lineage(loading *self)
 {
-    leat_flow_lineage lineage = {.previous = self->manifest->cut.incarnation,
-                                 .from =
-                                     self->journal ? leat_log_append_end(self->journal) : self->manifest->cut.journal};
-    while (lineage.incarnation == 0)
-        self->agent->env->ops->random(self->agent->env, &lineage.incarnation, sizeof lineage.incarnation);
-    name(self, "lineage", "", &lineage, sizeof lineage);
+    leat_flow_lineage *life = &self->agent->recovered.lineage;
+    life->previous = self->manifest->cut.incarnation;
+    life->from = self->journal ? leat_log_append_end(self->journal) : self->manifest->cut.journal;
+    name(self, "lineage", "", life, sizeof *life);
 }
 
 static void name_positions(loading *self)
@@ -480,6 +478,8 @@ leat_code leat_agent_load(leat_agent *agent, leat_savepoint *savepoint, leat_err
         *out_error = closing;
         code = closed;
     }
+    if (code == LEAT_OK)
+        code = leat_agent_keep_life(agent, &agent->recovered.lineage, out_error);
     if (code == LEAT_OK)
         code = commit(&self, out_error);
     leat_change_set_fini(&self.set);

@@ -3,6 +3,7 @@
 //   lock           held while the agent lives
 //   running        from start to clean end: where it is found, the last run was cut off
 //   state.mdb      the checkpoints (checkpoint/store.h)
+//   life           which life of the directory this is (agent_life.c)
 //   journal/       what sources that cannot be read again delivered (log/log.h)
 //   outbox-NAME/   what is to be delivered to a sink
 //   from-savepoint the path of a savepoint that is being loaded ("path", line end, 1 when state may be left behind): a start that finds it loads again
@@ -50,19 +51,24 @@ static leat_code remove_log(leat_env *env, leat_arena *arena, const char *path, 
     return code == LEAT_OK ? env->ops->remove_directory(env, path, out_error) : code;
 }
 
+static bool is_log(const char *name) { return strncmp(name, "outbox-", 7) == 0 || strcmp(name, "journal") == 0; }
+
+static bool is_store(const char *name) { return strcmp(name, "state.mdb") == 0 || strcmp(name, "state.mdb-lock") == 0; }
+
+// The store last: as long as it is there it tells the next start, if a crash ends this one, that all is to be forgotten.
 static leat_code forget_run(leat_agent *agent, leat_error *out_error)
 {
     const char *state = agent->plan->agent->state;
     name_list *list;
     leat_code code = list_names(agent->env, &agent->arena, state, &list, out_error);
-    for (uint32_t i = 0; i < list->count && code == LEAT_OK; i++) {
-        const char *name = list->items[i];
-        const char *path = leat_arena_format(&agent->arena, "%s/%s", state, name);
-        if (strncmp(name, "outbox-", 7) == 0 || strcmp(name, "journal") == 0)
-            code = remove_log(agent->env, &agent->arena, path, out_error);
-        else if (strcmp(name, "state.mdb") == 0 || strcmp(name, "state.mdb-lock") == 0)
-            code = agent->env->ops->unlink(agent->env, path, out_error);
-    }
+    for (int stores = 0; stores < 2; stores++)
+        for (uint32_t i = 0; i < list->count && code == LEAT_OK; i++) {
+            const char *path = leat_arena_format(&agent->arena, "%s/%s", state, list->items[i]);
+            if (!stores && is_log(list->items[i]))
+                code = remove_log(agent->env, &agent->arena, path, out_error);
+            else if (stores && is_store(list->items[i]))
+                code = agent->env->ops->unlink(agent->env, path, out_error);
+        }
     return code;
 }
 
@@ -105,7 +111,9 @@ static leat_code begin_anew(leat_agent *agent, leat_error *out_error)
     leat_store_close(agent->store);
     agent->store = NULL;
     agent->begins_anew = true;
-    leat_code code = forget_run(agent, out_error);
+    leat_code code = leat_agent_begin_life(agent, out_error);
+    if (code == LEAT_OK)
+        code = forget_run(agent, out_error);
     if (code == LEAT_OK)
         code = open_store(agent, false, out_error);
     agent->opened.floor_ms = floor_ms;

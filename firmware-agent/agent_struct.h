@@ -2,6 +2,7 @@
 //
 //   agent.c           life: create, run, stop, destroy; figures
 //   agent_state.c     the state directory
+//   agent_life.c      which life of it this is
 //   agent_recovery.c  what the last checkpoint says
 //   agent_parts.c     journal, feeds, delivery lines, flow
 //   agent_ports.c     what the flow asks for
@@ -121,6 +122,13 @@ char *leat_agent_path(leat_agent *agent, const char *prefix, const char *name);
 // Makes and locks the directory, marks the run, opens the checkpoint file; a finished run's remains go.
 LEAT_MUST_CHECK leat_code leat_agent_open_state(leat_agent *agent, leat_error *out_error);
 LEAT_MUST_CHECK leat_code leat_agent_unmark_running(leat_agent *agent, leat_error *out_error);
+
+// -- agent_life.c
+// A life begins: recovered.lineage is its own, on disk.
+LEAT_MUST_CHECK leat_code leat_agent_begin_life(leat_agent *agent, leat_error *out_error);
+LEAT_MUST_CHECK leat_code leat_agent_keep_life(leat_agent *agent, const leat_flow_lineage *life, leat_error *out_error);
+// Behind the names of the checkpoint that is restored, before the journal: the life that goes on, or one that begins.
+LEAT_MUST_CHECK leat_code leat_agent_settle_life(leat_agent *agent, leat_error *out_error);
 
 // -- agent_recovery.c
 // Numbers the plan's nodes, reads the last checkpoint and builds the parts on it.

@@ -205,8 +205,9 @@ static leat_code open_outbox(leat_delivery_line *line, leat_error *out_error)
         return code;
     line->committed = line->appended = leat_log_append_end(line->outbox);
     count_committed(line);
+    // Behind the cut nothing was promised: a power cut tears what was not synced, and it is made once more.
     for (unsigned i = 0; i < opened->gap_count; i++)
-        if (opened->gaps[i].to > line->setup.cursor.position)
+        if (opened->gaps[i].to > line->setup.cursor.position && opened->gaps[i].from < cut)
             leat_delivery_tell_damage(line, opened->gaps[i]);
     leat_log_subscribe(line->outbox, outbox_moved, line);
     uint64_t from = line->setup.cursor.position;

@@ -60,10 +60,10 @@ typedef struct leat_savepoint_end { // a source or a sink
 typedef struct leat_savepoint_cut {
     int64_t clock_ms;
     uint64_t journal;
-    uint64_t incarnation; // of the life that wrote it (flow.h); 0: it began from no savepoint
+    uint64_t incarnation; // of the life that wrote it (flow.h); 0: of a release without
 } leat_savepoint_cut;
 
-// What a node's state belongs to: its uid and what it computes (label, types of its inputs). The same number: the state can be read.
+// What a node's state belongs to: its uid and what it computes (plan.h: computes; types of its inputs). The same number: the state can be read.
 uint64_t leat_savepoint_identity(const leat_plan_node *node);
 // Whether the node remembers anything that a savepoint or a warning is about; sources and plain row operators do not.
 bool leat_savepoint_is_kept(const leat_plan_node *node);

@@ -14,8 +14,10 @@ const char *const leat_savepoint_part_names[SAVEPOINT_PARTS] = {"state", "journa
 uint64_t leat_savepoint_identity(const leat_plan_node *node)
 {
     uint64_t hash = leat_hash(node->uid, strlen(node->uid));
-    if (node->label && node->kind == LEAT_NODE_OPERATOR)
-        hash = leat_hash_seeded(node->label, strlen(node->label), hash);
+    const char *computes =
+        node->computes ? node->computes : node->label; // what keeps nothing has a number all the same
+    if (computes && node->kind == LEAT_NODE_OPERATOR)
+        hash = leat_hash_seeded(computes, strlen(computes), hash);
     for (uint32_t i = 0; node->kind == LEAT_NODE_OPERATOR && i < node->port_count; i++) {
         for (uint32_t k = 0; k < node->port_schemas[i]->count; k++) {
             char text[LEAT_TYPE_TEXT];

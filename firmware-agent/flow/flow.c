@@ -162,6 +162,8 @@ static leat_code restore_operator(leat_flow *flow, uint32_t node, uint8_t table,
                                   leat_slice value, leat_error *out_error)
 {
     leat_code code = LEAT_OK;
+    if (flow->setup.plan->nodes[node].kind != LEAT_NODE_OPERATOR)
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "sources and sinks have no state table %u", table);
     for (uint32_t i = 0; i < flow->instances[node] && code == LEAT_OK; i++) {
         leat_flow_node *target = instance_of(flow, node, i);
         bool owned = group == LEAT_GROUP_OPERATOR || leat_operator_owns(&target->context, group);

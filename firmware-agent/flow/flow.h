@@ -72,11 +72,11 @@ struct leat_flow_ports {
     void (*finished)(leat_flow_ports *ports); // every task has ended: all sources were bounded
 };
 
-// Lives that begin from a savepoint. A savepoint may be loaded twice, and what is taken in afterwards lies at the same positions of two journals: each
-// life's arrivals have a number of their own in their identity, and so have the results of rules that read such a source. All 0: none was ever loaded.
+// Lives. A state directory may be made anew and a savepoint loaded twice, and what is taken in then lies at the same positions of two journals: each
+// life's arrivals have a number of their own in their identity, and so have the results of rules that read such a source. All 0: of a release without.
 typedef struct leat_flow_lineage {
     uint64_t incarnation; // of this life, random
-    uint64_t previous;    // of the life that wrote the savepoint
+    uint64_t previous;    // of the life that wrote the savepoint; 0: there was none
     uint64_t from; // journal positions from here on were taken in by this life; those before came with the savepoint
 } leat_flow_lineage;
 

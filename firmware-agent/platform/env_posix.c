@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -428,9 +429,19 @@ static const leat_env_ops posix_ops = {
     .free_space = free_space,
 };
 
+// One heap for all threads: state and batches are kept and not given back, so that they seldom meet there, and each further heap has holes of its own
+// (six of seventy MB with two hundred rules on two workers).
+static void share_heap(void)
+{
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 leat_env *leat_env_posix(size_t memory_limit)
 {
     static posix_env self = {.env.ops = &posix_ops};
+    share_heap();
     atomic_store_explicit(&self.memory_limit, memory_limit, memory_order_relaxed);
     return &self.env;
 }

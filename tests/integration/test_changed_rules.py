@@ -91,5 +91,21 @@ class ChangedRules(unittest.TestCase):
             self.assertEqual(status["ledger"], [])
 
 
+    def test_what_the_label_does_not_tell(self):
+        """Other windows of a form, other columns that a pattern keeps: what was stored would be read as something else."""
+        window = '  w: { window: { from: s, by: k, count_window: { size: %d }, select: { k: k, total: SUM(v) } }, unbounded: true, to: out }\n'
+        pattern = ('  w: { unbounded: true, to: out, pattern: { from: s, by: k, time: processing, stages: [a: { where: v > 0 }, b: { where: v > 1 }], '
+                   'measures: { first: %s } } }\n')
+        for form, one, two in ((window, 3, 7), (pattern, "a.v", "a.k")):
+            with Folder() as folder:
+                self.seen = 0
+                self.run_once(folder, form % one + COPY, self.FIRST)
+                text, _ = self.run_once(folder, form % one + COPY, self.FIRST)
+                self.assertNotIn("<4>", text, "the same rule finds its state")
+                text, status = self.run_once(folder, form % two + COPY, self.MORE)
+                self.assertIn("rule 'w' does not compute what it did", text)
+                self.assertGreater(self.ledger(status)[("w", "state-dropped")], 0)
+
+
 if __name__ == "__main__":
     unittest.main()
