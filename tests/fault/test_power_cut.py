@@ -61,6 +61,8 @@ def events(path):
         if kind in (WRITE, RENAME):
             payload = recorded[at:at + size]
             at += size
+        if at > len(recorded):
+            break  # killed within it
         found.append((kind, flags & 1, name, inode, offset, payload))
     return found
 
