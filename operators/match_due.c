@@ -19,6 +19,12 @@ typedef struct due_key { // of one slot
 
 // ---- one key
 
+// Behind a row of that time only a stage's time can be over: of a partial match that the row has passed on to the stage without being taken.
+static bool looks_again(const leat_match *m, int64_t row_ms, int64_t until_ms)
+{
+    return row_ms != until_ms || m->nfa.graph.has_within;
+}
+
 // Rows in order, then the time up to which they were due. Between rows of one time no partial match can end, as in Flink.
 static bool run_key(leat_match *m, uint32_t first, int64_t until_ms)
 {
@@ -35,7 +41,7 @@ static bool run_key(leat_match *m, uint32_t first, int64_t until_ms)
             (!later || leat_match_advance_key(m, key, due->row.time_ms)) && leat_match_handle_row(m, &key, &due->row);
         before = &due->row;
     }
-    bool until = !before || before->time_ms != until_ms;
+    bool until = !before || looks_again(m, before->time_ms, until_ms);
     return done && (!until || leat_match_advance_key(m, key, until_ms)) &&
            leat_match_end_key(m, key, m->slot, until_ms);
 }
@@ -46,7 +52,7 @@ static bool run_row(leat_match *m, const match_row *row, int64_t until_ms)
     m->slot = row->slot;
     leat_match_key *key = leat_match_key_find(m, m->slot);
     return leat_match_advance_key(m, key, row->time_ms) && leat_match_handle_row(m, &key, row) &&
-           (row->time_ms == until_ms || leat_match_advance_key(m, key, until_ms)) &&
+           (!looks_again(m, row->time_ms, until_ms) || leat_match_advance_key(m, key, until_ms)) &&
            leat_match_end_key(m, key, m->slot, until_ms);
 }
 
