@@ -251,16 +251,24 @@ static leat_code hold_rows(leat_process *p, uint32_t input, const leat_batch *ba
 }
 
 // Inlined by force: gcc 12 takes a function that only prefetches for one without effect and drops the call.
-static inline __attribute__((always_inline)) void prefetch(const leat_process *p, uint32_t slot)
+static inline __attribute__((always_inline)) void prefetch(const leat_process *p, uint32_t slot, bool keys)
 {
     leat_cells_prefetch(&p->cells, slot);
     leat_timers_prefetch(&p->timers[0], slot);
-    leat_keys_prefetch(p->keys, slot); // a timer's order is the key's hash
+    if (keys)
+        leat_keys_prefetch(p->keys, slot);
+}
+
+// A timer's order is the key's hash, which is asked for with the first timer of a key: not worth fetching once nearly all keys have had one.
+static bool asks_for_hashes(const leat_process *p)
+{
+    return p->timers[LEAT_EVENT_TIME].pane->used < leat_keys_count(p->keys) - leat_keys_count(p->keys) / 32;
 }
 
 static leat_code run_rows(leat_process *p, uint32_t input, const leat_batch *batch, leat_error *out_error)
 {
     bool keyed = p->inputs[input].keyed, ahead = keyed && leat_keys_count(p->keys) > PREFETCH_KEYS;
+    bool keys = ahead && asks_for_hashes(p);
     leat_process_view(p, input, batch);
     leat_row view = leat_process_row_view(p, input);
     leat_code code = LEAT_OK;
@@ -268,7 +276,7 @@ static leat_code run_rows(leat_process *p, uint32_t input, const leat_batch *bat
     for (uint32_t i = 0; i < batch->selected && code == LEAT_OK; i++) {
         uint32_t row = leat_batch_row(batch, i);
         if (ahead && i + PREFETCH_ROWS < batch->selected && p->slots[i + PREFETCH_ROWS] != LEAT_SLOT_NONE)
-            prefetch(p, p->slots[i + PREFETCH_ROWS]);
+            prefetch(p, p->slots[i + PREFETCH_ROWS], keys);
         if (batch->watermark && batch->watermark[row] > p->watermark_ms) {
             bool held = leat_held_due(&p->held, batch->watermark[row]);
             code = advance_through(p, batch, &next, row, out_error);

@@ -21,7 +21,7 @@ enum { DURATION_MS = 1000, ROUNDS = 3 };
 static double seconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now); // neighbours on the machine take none of it
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
