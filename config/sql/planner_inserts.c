@@ -7,27 +7,40 @@
 #include "config/sql/planner_state.h"
 
 struct plan_first_row {
-    leat_dedup_spec *spec; // by which its node is found: nodes may be taken back
+    uint32_t node; // another one has come in its place when that has not this spec: nodes may be taken back
+    leat_dedup_spec *spec;
     leat_schema *schema;
     const char *label, *state_bound; // where it waits
     plan_first_row *before;
 };
 
-void plan_first_row_add(plan_rule *rule, leat_dedup_spec *spec, leat_schema *schema, const char *label,
-                        const char *state_bound)
+void plan_first_row_add(plan_rule *rule, const relation *made, leat_dedup_spec *spec, leat_schema *schema,
+                        const char *label, const char *state_bound)
 {
     plan_first_row *added = leat_arena_new(rule->arena, plan_first_row);
-    *added = (plan_first_row){spec, schema, label, state_bound, rule->planner->first_rows};
+    *added = (plan_first_row){made->node, spec, schema, label, state_bound, rule->planner->first_rows};
     rule->planner->first_rows = added;
 }
 
-static plan_first_row *find(const leat_planner *planner, const leat_plan_node *node)
+typedef struct search {
+    leat_planner *planner;
+    leat_arena arena;
+    const plan_first_row **rows; // per node; NULL: none, or it waits already
+    bool *able;                  // per node: gives new rows, or would
+} search;
+
+static void search_begin(search *it, leat_planner *planner)
 {
-    plan_first_row *row = planner->first_rows;
-    while (row && row->spec != node->spec)
-        row = row->before;
-    return row;
+    *it = (search){.planner = planner};
+    leat_arena_init(&it->arena, planner->options.env, 0);
+    it->rows = leat_arena_array(&it->arena, const plan_first_row *, planner->node_count + 1);
+    it->able = leat_arena_array(&it->arena, bool, planner->node_count + 1);
+    for (const plan_first_row *row = planner->first_rows; row; row = row->before)
+        if (row->node < planner->node_count && planner->nodes[row->node].spec == row->spec && !row->spec->insert_only)
+            it->rows[row->node] = row;
 }
+
+static void search_end(search *it) { leat_arena_fini(&it->arena); }
 
 // Of how many of its inputs, the first ones, it is known that it gives new rows when they do; 0: of none.
 static uint32_t carried(const leat_plan_node *node)
@@ -52,43 +65,43 @@ static bool gives_inserts(const leat_planner *planner, uint32_t node, uint32_t o
     return from->outputs && output < from->output_count && from->outputs[output]->changelog == LEAT_CHANGELOG_INSERT;
 }
 
-// Which nodes give new rows, or would.
-static bool *find_able(const leat_planner *planner)
+static bool input_gives(const search *it, const leat_plan_input *input)
 {
-    bool *able = leat_arena_array(planner->options.arena, bool, planner->node_count + 1);
-    for (uint32_t i = 0; i < planner->node_count; i++) {
-        const leat_plan_node *node = &planner->nodes[i];
-        uint32_t count = carried(node);
-        able[i] = count > 0;
-        for (uint32_t k = 0; k < count; k++)
-            able[i] &=
-                able[node->inputs[k].node] || gives_inserts(planner, node->inputs[k].node, node->inputs[k].output);
-        able[i] |= find(planner, node) != NULL;
-    }
-    return able;
+    return it->able[input->node] || gives_inserts(it->planner, input->node, input->output);
 }
 
-static void turn(leat_planner *planner, uint32_t index)
+static bool can_give(search *it, uint32_t index)
 {
-    leat_plan_node *node = &planner->nodes[index];
-    const plan_first_row *row = find(planner, node);
-    if (!row)
-        return;
+    for (uint32_t i = 0; i <= index; i++) {
+        const leat_plan_node *node = &it->planner->nodes[i];
+        bool all = carried(node) > 0;
+        for (uint32_t k = 0; k < carried(node); k++)
+            all &= input_gives(it, &node->inputs[k]);
+        it->able[i] = all || it->rows[i];
+    }
+    return it->able[index];
+}
+
+static void turn(leat_plan_node *node, const plan_first_row *row)
+{
     row->spec->insert_only = true;
     row->schema->changelog = LEAT_CHANGELOG_INSERT;
+    if (!node->computes) // each form goes on with the state of the other
+        node->computes = node->label;
     node->label = row->label;
     node->state_bound = row->state_bound;
 }
 
-static void turn_origins(leat_planner *planner, uint32_t index)
+static void turn_origins(search *it, uint32_t index)
 {
-    bool *wanted = leat_arena_array(planner->options.arena, bool, planner->node_count + 1);
+    bool *wanted = leat_arena_array(&it->arena, bool, index + 1);
     wanted[index] = true;
     for (uint32_t i = index + 1; i-- > 0;) {
-        const leat_plan_node *node = &planner->nodes[i];
+        leat_plan_node *node = &it->planner->nodes[i];
         if (!wanted[i])
             continue;
-        turn(planner, i);
+        if (it->rows[i])
+            turn(node, it->rows[i]);
         for (uint32_t k = 0; k < carried(node); k++)
             wanted[node->inputs[k].node] = true;
     }
@@ -108,25 +121,34 @@ static void settle(leat_planner *planner)
     }
 }
 
-bool leat_planner_inserts(leat_planner *planner, uint32_t node, uint32_t output)
+static bool ask(leat_planner *planner, uint32_t node, uint32_t output, bool tried)
 {
+    search it;
     if (gives_inserts(planner, node, output))
         return true;
-    if (!find_able(planner)[node])
-        return false;
-    turn_origins(planner, node);
-    settle(planner);
-    return true;
+    search_begin(&it, planner);
+    bool can = can_give(&it, node);
+    if (can && !tried) {
+        turn_origins(&it, node);
+        settle(planner);
+    }
+    search_end(&it);
+    return can;
+}
+
+bool leat_planner_inserts(leat_planner *planner, uint32_t node, uint32_t output)
+{
+    return ask(planner, node, output, false);
 }
 
 bool plan_inserts(plan_rule *rule, relation *rows)
 {
     if (rows->schema->changelog == LEAT_CHANGELOG_INSERT)
         return true;
-    bool able = rule->tried ? find_able(rule->planner)[rows->node]
-                            : leat_planner_inserts(rule->planner, rows->node, rows->output);
-    if (!able || rows->schema->changelog == LEAT_CHANGELOG_INSERT)
-        return able;
+    if (!ask(rule->planner, rows->node, rows->output, rule->tried))
+        return false;
+    if (rows->schema->changelog == LEAT_CHANGELOG_INSERT)
+        return true;
     leat_schema *schema = leat_arena_new(rule->arena, leat_schema); // under other names than the node's
     *schema = *rows->schema;
     schema->changelog = LEAT_CHANGELOG_INSERT;

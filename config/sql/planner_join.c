@@ -319,7 +319,7 @@ static bool plan_side(join_source *it, unsigned side)
     bool planned = versions ? plan_from_versions(it->rule, it->names, table, source)
                             : plan_from_where(it->rule, it->names, table, hints_below(it, side), source);
     if (!planned ||
-        plan_refuse_clock(it->rule, &source->relation, "a join of their rows is not in leat, nor in Flink") ||
+        plan_refuse_clock(it->rule, &source->relation, "a join of their rows is not in leat yet") ||
         !plan_materialize(it->rule, &source->relation, &rows))
         return false;
     source->relation = rows;
@@ -358,6 +358,10 @@ bool plan_join_from(plan_rule *rule, plan_name *names, const leat_sql_table_ref 
 {
     join_source *it = leat_arena_new(rule->arena, join_source);
     *it = (join_source){.rule = rule, .names = names, .table = table, .hints = hints, .merged = table->join.using};
+    if (plan_is_values(table->join.right)) {
+        const leat_sql_table_ref *values = plan_values_join(rule, table);
+        return values && plan_side(it, 0) && plan_unnest(rule, &it->sides[0], values, out);
+    }
     if (table->join.right->kind == LEAT_SQL_TABLE_UNNEST)
         return plan_side(it, 0) && plan_unnest(rule, &it->sides[0], table, out);
     if (table->join.right->lateral && table->join.right->kind == LEAT_SQL_TABLE_QUERY)

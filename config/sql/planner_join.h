@@ -73,5 +73,9 @@ bool plan_join_choose(plan_join *join, relation *out); // window, interval, or r
 bool plan_is_subquery(const leat_sql_expr *condition);
 bool plan_semi_join(plan_rule *rule, plan_name *names, plan_source *source, const leat_sql_expr *condition);
 
+// planner_values.c: constants on the right side of a join
+bool plan_is_values(const leat_sql_table_ref *table);
+const leat_sql_table_ref *plan_values_join(plan_rule *rule, const leat_sql_table_ref *join);
+
 // planner_unnest.c
 bool plan_unnest(plan_rule *rule, plan_source *left, const leat_sql_table_ref *join, plan_source *out);

@@ -181,10 +181,10 @@ static bool dedup_node(ranked *it, plan_time_kind time, relation *out)
                                                      "deduplicate within windows"))
         return false;
     set_key(it, schema, false);
-    if (!spec->processing_time && !spec->keep_last && watermark)
-        plan_first_row_add(rule, spec, schema, ranked_label(it, "FIRST ROW, when the watermark reaches it,"),
-                           kept_until(it, "one row, only its time once it was sent,"));
     *out = plan_keyed(rule, &it->input, &node, spec->key_columns, spec->key_count, schema);
+    if (!spec->processing_time && !spec->keep_last && watermark)
+        plan_first_row_add(rule, out, spec, schema, ranked_label(it, "FIRST ROW, when the watermark reaches it,"),
+                           kept_until(it, "one row, only its time once it was sent,"));
     return true;
 }
 
@@ -398,7 +398,7 @@ static bool start_ranked(plan_rule *rule, const plan_overs *overs, const relatio
                     .rank_output = rank_read,
                     .window_time = cut_by(input)};
     return refuse_kind(rule, &out->ranking) &&
-           !plan_refuse_clock(rule, input, "a ranking of their rows is not in leat, nor in Flink") &&
+           !plan_refuse_clock(rule, input, "a ranking of their rows is not in leat yet") &&
            plan_materialize(rule, input, rows);
 }
 

@@ -194,8 +194,8 @@ bool plan_normalized(plan_rule *rule, const relation *from, leat_sql_span span, 
 // For who takes new rows only: whether these are such, where need be by having first rows by event time wait until they are final.
 bool plan_inserts(plan_rule *rule, relation *rows);
 // A deduplication that gives the earliest row of each key at once: it can wait instead. The texts are for that form.
-void plan_first_row_add(plan_rule *rule, leat_dedup_spec *spec, leat_schema *schema, const char *label,
-                        const char *state_bound);
+void plan_first_row_add(plan_rule *rule, const relation *made, leat_dedup_spec *spec, leat_schema *schema,
+                        const char *label, const char *state_bound);
 
 // ---- queries
 

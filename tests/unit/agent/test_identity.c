@@ -58,6 +58,14 @@ static const pinned rules[] = {
      "sql: \"SELECT k, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS place FROM s) WHERE "
      "place = 1\"",
      0xde30702e89ed38d8},
+    {"dedup",
+     "sql: \"SELECT k, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts) AS place FROM s) WHERE "
+     "place = 1\"",
+     0x795ba17c0f0a4e00},
+    {"dedup", // the form that waits goes on with the state of the one before, and the other way round
+     "sql: \"SELECT k, SUM(v) OVER (ORDER BY ts) AS total FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY "
+     "ts) AS place FROM s) WHERE place = 1\"",
+     0x795ba17c0f0a4e00},
     {"top_n",
      "sql: \"SELECT k, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS place FROM s) WHERE "
      "place <= 3\"",
