@@ -38,6 +38,7 @@
 #include "operators/base/hash.h"
 #include "tests/support/damage.h"
 #include "tests/support/life.h"
+#include "tests/support/workers_text.h"
 
 enum {
     QUEUE_MAX = 65536,
@@ -66,6 +67,7 @@ typedef struct script_source {
 typedef struct runner {
     leat_flow_ports ports;
     leat_env *env;
+    leat_slice gateway; // its text; empty: it came from a file
     leat_plan *plan;
     leat_flow *flow;
     script_source *sources;
@@ -397,6 +399,19 @@ static void cut_savepoint_of_life(runner *r)
     r->saving = false;
 }
 
+static void compile(runner *r, const char *path, leat_slice text);
+static const char *const text_path = "case";
+
+// LEAT_RESCALE: each recovery is that of another number of workers, of a case in a list.
+static void rescale(runner *r)
+{
+    static const unsigned workers[] = {1, 4, 2, 3};
+    if (!r->gateway.size || !getenv("LEAT_RESCALE"))
+        return;
+    leat_plan_destroy(r->plan);
+    compile(r, text_path, workers_text(r->gateway, workers[r->barrier % 4]));
+}
+
 static void recover(runner *r, bool savepoint)
 {
     leat_error error = {0};
@@ -405,6 +420,7 @@ static void recover(runner *r, bool savepoint)
     else
         cut(r);
     leat_flow_destroy(r->flow);
+    rescale(r);
     make_flow(r);
     if (savepoint)
         restore_savepoint(r);
@@ -523,12 +539,6 @@ static void command(runner *r, char *line)
 
 // ---- lives: what a command leaves is committed, and the process killed
 
-static void name_source(runner *r, uint32_t index, char out_name[64])
-{
-    snprintf(out_name, 64, "source/%u", index);
-    (void)r;
-}
-
 static void commit_life(runner *r)
 {
     struct stat results;
@@ -545,7 +555,7 @@ static void commit_life(runner *r)
     for (uint32_t i = 0; i < r->plan->source_count; i++) {
         char name[64];
         uint64_t place[2] = {r->sources[i].position, r->sources[i].ended};
-        name_source(r, i, name);
+        snprintf(name, sizeof name, "source/%u", i);
         life_name(r->life, name, place, sizeof place);
     }
     life_commit(r->life, r->now_ms);
@@ -583,7 +593,7 @@ static void restore_life(runner *r, const char *directory)
     for (uint32_t i = 0; i < r->plan->source_count; i++) {
         char name[64];
         uint64_t place[2] = {0};
-        name_source(r, i, name);
+        snprintf(name, sizeof name, "source/%u", i);
         life_named(r->life, name, place, sizeof place);
         r->sources[i].position = place[0];
         r->sources[i].ended = place[1] != 0;
@@ -612,8 +622,6 @@ static void run_script(runner *r)
 }
 
 // ---- main
-
-static const char *const text_path = "case";
 
 static leat_code compile_text_or_file(runner *r, const char *path, leat_slice text, leat_diagnostics *diagnostics,
                                       leat_error *error)
@@ -666,6 +674,7 @@ static void play(const char *gateway_path, leat_slice gateway, FILE *script, uin
     r.snapshot.put = snapshot_put;
     r.snapshot.remove = snapshot_remove;
     r.watermark_ms = LEAT_TIME_NONE;
+    r.gateway = gateway;
     compile(&r, gateway_path, gateway);
     r.sources = calloc(r.plan->source_count + 1, sizeof *r.sources);
     r.rule_drops = calloc(r.plan->rule_count + 1, sizeof *r.rule_drops);

@@ -98,6 +98,8 @@ SETTINGS = {"state_ttl"}
 def left_out(case):
     """Why a case is not asked, or None."""
     program = case["program"]
+    if case["id"].startswith("pg-over-aggregate-non-time-rows"):
+        return "OVER of ROWS in an order that is no time does not run in the harness; what Flink's own test asserts stands there"
     if program["kind"] != "sql":
         return f"kind {program['kind']}"
     if set(program.get("settings") or {}) - SETTINGS:
@@ -105,12 +107,21 @@ def left_out(case):
     return None
 
 
+def by_place(run, case, line):
+    """A result under the names that the sink has, as the runner has it."""
+    marks = {name: value for name, value in line.items() if name.startswith("__")}
+    if "__watermark__" in marks or "__savepoint__" in marks:
+        return line
+    values = {name: value for name, value in line.items() if name not in marks}
+    return {**marks, **run.named(values, case["program"]["outputs"][line.get("__out__", "main")]["columns"], "sql")}
+
+
 def judge_case(run, flink, case, rows, lines):
     answer = flink.ask(case["id"], case["program"], rows)
     if "error" in answer:
         return f"    Flink fails ({answer['stage']}): {answer['error'][:600]}"
     wanted, listed = run.expected_results(case, lines)
-    got, _ = run.expected_results(case, answer["results"])
+    got, _ = run.expected_results(case, [by_place(run, case, line) for line in answer["results"]])
     return run.compare(case, wanted, [line for line in got if listed or line[0] != "watermark"], EXACT)
 
 

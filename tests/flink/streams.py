@@ -30,6 +30,10 @@ KINDS = ("pattern", "window", "group_window", "interval_join", "process", "valve
 UNITS = ("valve", "assigner", "watermark_generator")
 CONSTRUCTS = [name for name in generate.CONSTRUCTS if name.startswith(("stream_", "pattern", "process_", "updating_window"))]
 SHOWN_MAX = 3  # of a construct and kind of difference
+# Cases that StreamJudge has no words for, and why.
+NOT_ASKED = {"ij-named-streams": "the right stream is declared first", "wg-expression": "an expression of SQL as a generator",
+             **dict.fromkeys(("ty-join-timestamp", "ty-pattern-timestamp", "ty-process-rising-decimal", "ty-window-expressions", "ty-window-timestamp",
+                              "wc-timestamp"), "times without a zone, DECIMAL, functions of SQL")}
 
 
 class Flink(judge.Flink):
@@ -52,6 +56,9 @@ def check_cases(directories):
     for path in sorted(path for directory in directories for path in pathlib.Path(directory).rglob("case.yaml")):
         case = yaml.safe_load(path.read_text())
         if case["program"]["kind"] not in KINDS:
+            continue
+        if case["id"] in NOT_ASKED:
+            print(f"left out {case['id']}: {NOT_ASKED[case['id']]}")
             continue
         rows, wanted = run.load_lines(path.parent / "input.jsonl"), run.load_lines(path.parent / "expected.jsonl")
         got, error = flink.ask(case["program"], rows)

@@ -1,7 +1,7 @@
 """Joins: of windows, over an interval of time, with a version of a table, and of tables that are kept whole."""
 
 import sql
-from aggregate import net
+from aggregate import find_calls, net
 from expression import Scope, columns_of, compile_expression, conjuncts
 from stream import Node
 from values import LONG_MAX
@@ -395,10 +395,17 @@ def semi(planner, source, condition):
     from query import Relation
     if condition[0] == "in_query" and kind == "ANTI":
         raise NotImplementedError("NOT IN with a query")
+    if holds_query(condition[1] if condition[0] == "in_query" else condition[1].items):
+        raise NotImplementedError("a query within EXISTS or beside IN")
     if condition[0] == "in_query":
-        right = planner.query(condition[2]).named("$in")
+        try:
+            right = planner.query(condition[2]).named("$in")
+        except KeyError:
+            raise NotImplementedError("IN of a query that names columns outside of it") from None
         return connect(planner, kind, source, right, [("compare", "=", condition[1], ("col", "$in", right.columns[0].name))])
     query = condition[1]
+    if query.group is not None or query.having is not None or find_calls([e for e, _ in query.items]):
+        raise NotImplementedError("EXISTS of groups")
     right, where = planner.source_of(sql.Select(query.items, query.table, None))
     both = Scope(source.columns + right.columns)
     right_only, correlated = [], []
@@ -409,6 +416,12 @@ def semi(planner, source, condition):
         right = right.where(each)
     assert isinstance(right, Relation) and not where
     return connect(planner, kind, source, right, correlated)
+
+
+def holds_query(tree):
+    if isinstance(tree, (sql.Select, sql.Union)):
+        return True
+    return isinstance(tree, (list, tuple)) and any(holds_query(part) for part in tree)
 
 
 def ambiguous(tree, right):

@@ -109,7 +109,11 @@ def plan(planner, tree, items, source):
     calls = list(dict.fromkeys(find_over([e for e, _ in items])))
     scope = source.scope()
     partition, order, frame = tree.windows[calls[0][5]] if isinstance(calls[0][5], str) else calls[0][5]
-    time = scope.find(*order[0][0][1:])
+    time = scope.find(*order[0][0][1:]) if order[0][0][0] == "col" else None
+    if time is None or not source.columns[time].type.startswith("TIMESTAMP"):
+        raise NotImplementedError("OVER in an order that is no time")
+    if any(call[1] in ("RANK", "DENSE_RANK") for call in calls):
+        raise NotImplementedError("ranks in OVER")
     numbering = calls[0][1] == "ROW_NUMBER"
     made_of = ClockOver if source.columns[time].role == "proctime" else Over
     node = made_of(time, [compile_expression(e, scope)[0] for e in partition], frame or (("ROWS" if numbering else "RANGE"), None), [])

@@ -148,12 +148,14 @@ class Planner:
         grouped = [resolve(e, items, source) for e in (tree.group_all or [])]
         sets = [[resolve(e, items, source) for e in one] for one in (tree.group if tree.group is not None else [[]])]
         roles = [source.role_of(e) for e in grouped]
-        windowed = "start" in roles and "end" in roles
+        windowed = "start" in roles and "end" in roles and all({"start", "end"} <= {source.role_of(e) for e in one} for one in sets)
         keys = [e for e, role in zip(grouped, roles) if not (windowed and role in ("start", "end", "time"))]
         scope = source.scope()
         compiled = [compile_expression(e, scope) for e in keys]
         items = [(grouping_ids(resolve(e, [], source)), name_of(e, alias, i)) for i, (e, alias) in enumerate(items)]
         having = grouping_ids(resolve(freeze(tree.having), [], source))
+        if join.holds_query([e for e, _ in items]):
+            raise NotImplementedError("a query within an aggregate")
         calls = list(dict.fromkeys(find_calls([e for e, _ in items]) + find_calls(having)))
         aggregates = [Aggregate(call, scope) for call in calls]
         indexes = [[keys.index(e) for e in one if e in keys] for one in sets]
