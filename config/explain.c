@@ -193,6 +193,21 @@ static void input_name(printer *p, const leat_plan_sink_input *input)
                       input->output_name ? input->output_name : "");
 }
 
+// What stands between a rule and this sink alone.
+static void print_match(printer *p, const leat_plan_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->input_count; i++) {
+        const leat_plan_node *node = &p->plan->nodes[sink->inputs[i].node];
+        if (node->kind == LEAT_NODE_SOURCE || strcmp(node->operator_name, "changelog") != 0 ||
+            node == &p->plan->nodes[p->plan->rules[node->rule].node])
+            continue;
+        leat_write_text(p->out, "\n  changes    of ");
+        input_name(p, &sink->inputs[i]);
+        leat_write_format(p->out, ": %s  [%s%s%s]", node->label, node->uid, node->state_bound ? ", state: " : "",
+                          node->state_bound ? node->state_bound : "");
+    }
+}
+
 static void print_sink(printer *p, const leat_plan_sink *sink)
 {
     bold(p, sink->name);
@@ -202,6 +217,7 @@ static void print_sink(printer *p, const leat_plan_sink *sink)
         leat_write_text(p->out, i ? ", " : "");
         input_name(p, &sink->inputs[i]);
     }
+    print_match(p, sink);
     if (sink->topic)
         leat_write_format(p->out, "\n  topic      %s", sink->topic);
     leat_write_format(p->out, "\n  delivered  %s\n", commit_texts[sink->commit]);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config/gateway.h"
+#include "operators/base/error.h"
 #include "operators/base/suggest.h"
 
 static const char *const names[] = {"insert", "upsert", "retract"};
@@ -249,15 +250,18 @@ static void add_rows_before(gateway *g, const gateway_sink *sink, gateway_feed *
 
 static void retract(gateway *g, const gateway_sink *sink, gateway_feed *feed)
 {
+    const gateway_rule *rule = feed->input.rule == UINT32_MAX ? NULL : &g->rules[feed->input.rule];
     const leat_schema *given = feed->input.schema;
-    if (given->changelog != LEAT_CHANGELOG_UPSERT || feed->input.rule == UINT32_MAX)
+    if (given->changelog != LEAT_CHANGELOG_UPSERT || !rule)
         return;
-    if (given->key_count)
+    LEAT_ASSERT(given->key_count); // a query that leaves the key out takes whole changes itself
+    if (rule->unbounded || rule->state_ttl_ms)
         add_rows_before(g, sink, feed);
     else
         leat_report_error(&g->report, feed->place,
-                          "sink '%s' takes whole changes, and '%s' gives updates without the rows before them: select "
-                          "the primary key too",
+                          "sink '%s' takes whole changes, and '%s' gives updates without the rows before them, for "
+                          "which the last row of every key is kept (unbounded state): read its source with `changelog: "
+                          "retract`, or set the rule's `state_ttl`, or `unbounded: true`",
                           sink->plan.name, feed->stream);
 }
 

@@ -318,8 +318,7 @@ static bool plan_side(join_source *it, unsigned side)
     bool versions = side && table->kind == LEAT_SQL_TABLE_NAME && table->table.system_time;
     bool planned = versions ? plan_from_versions(it->rule, it->names, table, source)
                             : plan_from_where(it->rule, it->names, table, hints_below(it, side), source);
-    if (!planned ||
-        plan_refuse_clock(it->rule, &source->relation, "a join of their rows is not in leat yet") ||
+    if (!planned || plan_refuse_clock(it->rule, &source->relation, "a join of their rows is not in leat yet") ||
         !plan_materialize(it->rule, &source->relation, &rows))
         return false;
     source->relation = rows;

@@ -241,14 +241,17 @@ static bool top_n_node(ranked *it, relation *out)
                               .emit_before = true,
                               .state_ttl_ms = rule->request->state_ttl_ms};
     const char *kept = inserts || rises ? leat_arena_format(rule->arena, "%lld rows", (long long)it->last) : "all rows";
-    leat_schema *schema = ranked_schema(it, LEAT_CHANGELOG_RETRACT, it->rank_output);
+    // In the order in which they come the first rows stay the first.
+    bool final = inserts && !it->ranking.order_count;
+    leat_schema *schema = ranked_schema(it, final ? LEAT_CHANGELOG_INSERT : LEAT_CHANGELOG_RETRACT, it->rank_output);
     leat_plan_node node = {.operator_name = "top_n",
                            .spec = spec,
                            .label = ranked_label(it, rank_text(it)),
                            .state_bound = kept_until(it, kept)};
     if ((it->ranking.key_count || spec->input == LEAT_TOP_N_RETRACT) && !top_n_allowed(it))
         return false;
-    set_key(it, schema, it->rank_output);
+    if (!final)
+        set_key(it, schema, it->rank_output);
     *out = plan_keyed(rule, &it->input, &node, spec->key_columns, spec->key_count, schema);
     return true;
 }
