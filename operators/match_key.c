@@ -90,6 +90,15 @@ bool leat_match_handle_row(leat_match *m, leat_match_key **inout_key, const matc
     return leat_pattern_set_timer(&m->nfa, &(*inout_key)->pattern, row->time_ms);
 }
 
+// By the clock a key is looked at when a row comes, and when its timer goes off: no alarm is set just to forget it.
+static bool may_forget(const leat_match *m, const leat_match_key *key)
+{
+    if (!leat_pattern_is_idle(&key->pattern))
+        return false;
+    return !key->pattern.timers || (m->spec->time_column < 0 &&
+                                    m->base.context->now_ms > leat_pattern_timers_matter_until(&m->nfa, &key->pattern));
+}
+
 // When a key is looked at because of its time. A millisecond of the clock has to be over, as in Flink.
 int64_t leat_match_alarm_of(const leat_match *m, const leat_match_key *key)
 {
@@ -124,7 +133,7 @@ bool leat_match_end_key(leat_match *m, leat_match_key *key, uint32_t slot, int64
         leat_pattern_pass_timers(&m->nfa, &key->pattern, m->spec->time_column < 0 ? now_ms - 1 : now_ms);
         alarm_ms = leat_match_alarm_of(m, key);
     }
-    if (leat_pattern_is_idle(&key->pattern) && !key->pattern.timers) {
+    if (may_forget(m, key)) {
         leat_pattern_clear(&m->nfa, &key->pattern);
         m->marks[slot] &= ~MATCH_MARK_LIVE;
         (void)leat_pane_remove(&m->panes, m->pane, slot, entry);

@@ -98,7 +98,6 @@ static void clear_branching(pattern_nfa *nfa, pattern_key *key)
     pattern_buffer_clear(nfa->budget, &key->buffer);
     pattern_queue_free(nfa->budget, &key->runs);
     pattern_queue_free(nfa->budget, &key->done);
-    pattern_timers_free(nfa->budget, &key->timers);
 }
 
 void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key)
@@ -107,6 +106,7 @@ void leat_pattern_clear(pattern_nfa *nfa, pattern_key *key)
         clear_line(nfa, key);
     else
         clear_branching(nfa, key);
+    pattern_timers_free(nfa->budget, &key->timers);
     *key = (pattern_key){0};
 }
 
@@ -684,6 +684,21 @@ static int64_t timer_after(const pattern_nfa *nfa, int64_t time_ms)
     return time_ms > INT64_MAX - nfa->spec->within_ms ? INT64_MAX : time_ms + nfa->spec->within_ms;
 }
 
+// By the clock: those of partial matches that live and of the millisecond before them; also for what yet begins at `time_ms` or behind it.
+static void drop_useless_timers(const pattern_nfa *nfa, const pattern_key *key, int64_t time_ms)
+{
+    pattern_timers_want(key->timers, timer_after(nfa, time_ms));
+    pattern_timers_want(key->timers, timer_after(nfa, time_ms - 1));
+    for (uint32_t i = 0; i < key->runs.count; i++) {
+        int64_t start_ms = key->runs.runs[i].start_ms;
+        if (start_ms <= 0)
+            continue;
+        pattern_timers_want(key->timers, timer_after(nfa, start_ms));
+        pattern_timers_want(key->timers, timer_after(nfa, start_ms - 1));
+    }
+    pattern_timers_drop_unwanted(key->timers);
+}
+
 bool leat_pattern_set_timer(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
 {
     if (nfa->spec->within_ms <= 0 || !nfa->new_start)
@@ -691,10 +706,14 @@ bool leat_pattern_set_timer(pattern_nfa *nfa, pattern_key *key, int64_t time_ms)
     int64_t timer = timer_after(nfa, time_ms);
     if (timer < key->timer_ms)
         key->timer_ms = timer;
-    return !nfa->graph.has_within || pattern_timers_add(nfa->budget, &key->timers, timer);
+    if (!nfa->has_timers)
+        return true;
+    if (!nfa->graph.has_within && pattern_timers_are_full(key->timers))
+        drop_useless_timers(nfa, key, time_ms);
+    return pattern_timers_add(nfa->budget, &key->timers, timer);
 }
 
-// Without times of stages a timer finds nothing that the timers of living runs do not find.
+// By event time a timer finds nothing that the timers of living runs do not find.
 static int64_t timer_of_runs(const pattern_nfa *nfa, const pattern_key *key)
 {
     int64_t least = INT64_MAX;
@@ -706,10 +725,16 @@ static int64_t timer_of_runs(const pattern_nfa *nfa, const pattern_key *key)
     return least;
 }
 
+int64_t leat_pattern_timers_matter_until(const pattern_nfa *nfa, const pattern_key *key)
+{
+    int64_t last_ms = key->timers->due_ms[key->timers->count - 1];
+    return nfa->graph.has_within || last_ms == INT64_MAX ? last_ms : last_ms - nfa->spec->within_ms + 1;
+}
+
 void leat_pattern_pass_timers(const pattern_nfa *nfa, pattern_key *key, int64_t until_ms)
 {
     pattern_timers_pass(nfa->budget, &key->timers, until_ms);
-    key->timer_ms = nfa->graph.has_within ? pattern_timers_first(key->timers) : timer_of_runs(nfa, key);
+    key->timer_ms = nfa->has_timers ? pattern_timers_first(key->timers) : timer_of_runs(nfa, key);
 }
 
 // ---- life
@@ -726,7 +751,9 @@ leat_code leat_pattern_init(pattern_nfa *nfa, const leat_match_spec *spec, const
         nfa->pool.has_texts |= leat_type_physical(types[i]) == LEAT_PHYSICAL_TEXT;
     nfa->stamps = leat_arena_array(arena, uint32_t, spec->condition_count + 1);
     nfa->answers = leat_arena_array(arena, bool, spec->condition_count + 1);
-    return leat_pattern_compile(arena, spec, &nfa->graph, out_error);
+    leat_code code = leat_pattern_compile(arena, spec, &nfa->graph, out_error);
+    nfa->has_timers = nfa->graph.has_within || (spec->time_column < 0 && spec->within_ms > 0);
+    return code;
 }
 
 void leat_pattern_fini(pattern_nfa *nfa)

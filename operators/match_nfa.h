@@ -21,7 +21,7 @@ typedef struct pattern_key {
     int64_t newest_ms; // no row that was taken is later; not stored
     uint32_t next_id;
     int64_t timer_ms;       // when to look at the time without a row; INT64_MAX: never
-    pattern_timers *timers; // all of them, where stages have times of their own
+    pattern_timers *timers; // all of them, where has_timers
 } pattern_key;
 
 typedef struct pattern_way {
@@ -45,7 +45,8 @@ struct pattern_nfa {
     void *context;
     const leat_value *(*values)(pattern_nfa *nfa); // the same as they are
     pattern_work work;
-    bool is_line; // runs hold lists of rows (match_line.h) and no versions
+    bool has_timers; // timers of rows whose partial match has ended matter: match_timers.h
+    bool is_line;    // runs hold lists of rows (match_line.h) and no versions
     line_pool pool;
     uint64_t mask;  // of the row at hand: which simple conditions it fits, set by the owner
     bool new_start; // a run has begun whose end wants a timer
@@ -69,7 +70,7 @@ LEAT_MUST_CHECK leat_code leat_pattern_init(pattern_nfa *nfa, const leat_match_s
                                             leat_arena *arena, leat_budget *budget, leat_error *out_error);
 void leat_pattern_fini(pattern_nfa *nfa); // also of zeroes
 LEAT_MUST_CHECK bool leat_pattern_begin_key(pattern_nfa *nfa, pattern_key *key);
-// Nothing but the start state is left: the key may be forgotten when it has no timers either.
+// Nothing but the start state is left: the key may be forgotten when its timers may be, too.
 static inline bool leat_pattern_is_idle(const pattern_key *key)
 {
     return key->runs.count <= 1 && !key->done.count && !key->buffer.first;
@@ -86,6 +87,8 @@ LEAT_MUST_CHECK bool leat_pattern_begins(pattern_nfa *nfa, bool *out_begins);
 uint64_t leat_pattern_begin_mask(const pattern_nfa *nfa);
 // After a row: until new_start is taken back each row sets a timer, as in Flink.
 LEAT_MUST_CHECK bool leat_pattern_set_timer(pattern_nfa *nfa, pattern_key *key, int64_t time_ms);
+// To a key that is idle and has some: by the clock one matters to what begins in its millisecond or in the next one.
+int64_t leat_pattern_timers_matter_until(const pattern_nfa *nfa, const pattern_key *key);
 void leat_pattern_pass_timers(const pattern_nfa *nfa, pattern_key *key, int64_t until_ms); // they have gone off
 
 // -- between match_nfa.c and match_skip.c

@@ -2,7 +2,7 @@
 
 #include "operators/core/batch.h"
 
-enum { VERSION = 1, VERSION_LINE = 2, VERSION_TIMERS = 3, VERSION_BYTES = 2, EDGE_BYTES = 3 };
+enum { VERSION = 1, VERSION_LINE = 2, VERSION_TIMERS = 3, VERSION_LINE_TIMERS = 4, VERSION_BYTES = 2, EDGE_BYTES = 3 };
 
 // ---- numbering
 
@@ -111,7 +111,9 @@ static uint64_t event_count(const pattern_key *key)
 
 static uint8_t version_of(const pattern_nfa *nfa)
 {
-    return nfa->is_line ? VERSION_LINE : nfa->graph.has_within ? VERSION_TIMERS : VERSION;
+    if (nfa->is_line)
+        return nfa->has_timers ? VERSION_LINE_TIMERS : VERSION_LINE;
+    return nfa->has_timers ? VERSION_TIMERS : VERSION;
 }
 
 static void store_timers(const pattern_key *key, leat_writer *out)
@@ -134,7 +136,7 @@ static void store_head(const pattern_nfa *nfa, const pattern_key *key, leat_writ
     leat_write_u8(out, version_of(nfa));
     leat_write_varint_signed(out, key->last_ms);
     leat_write_varint(out, key->next_id);
-    if (nfa->graph.has_within)
+    if (nfa->has_timers)
         store_timers(key, out);
     else
         store_timer(key, out);
@@ -518,7 +520,8 @@ static bool restore_timers(restoring *r)
         return false;
     for (uint64_t i = 0; i < count; i++) {
         int64_t due_ms = leat_read_varint_signed(r->in);
-        if (r->in->failed || (i && due_ms <= r->key->timers->due_ms[i - 1]))
+        if (r->in->failed || (i && due_ms <= r->key->timers->due_ms[i - 1]) ||
+            (r->nfa->spec->time_column < 0 && due_ms <= 0))
             return false;
         r->no_memory = !pattern_timers_add(r->nfa->budget, &r->key->timers, due_ms);
         if (r->no_memory)
@@ -533,7 +536,7 @@ static bool restore_head(restoring *r)
     bool known = leat_read_u8(r->in) == version_of(r->nfa);
     r->key->newest_ms = r->key->last_ms = leat_read_varint_signed(r->in);
     r->key->next_id = (uint32_t)leat_read_varint(r->in);
-    if (!known || r->nfa->graph.has_within)
+    if (!known || r->nfa->has_timers)
         return known && restore_timers(r);
     r->key->timer_ms = leat_read_u8(r->in) ? leat_read_varint_signed(r->in) : INT64_MAX;
     return true;

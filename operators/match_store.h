@@ -7,11 +7,12 @@
 //   twice (partial, complete): varint runs as they lie in their heap, each: varint state, varint node (0: the start state), varint version,
 //     and for all but the start state: signed varint first time, varint first number
 //
-// Where stages have times of their own it is version 3, and all timers (match_timers.h) stand in the place of one: varint how many, each signed varint, rising.
+// Where stages have times of their own, and by the clock with a time for the whole, it is version 3, and all timers that matter (match_timers.h) stand in the place of one:
+// varint how many, each signed varint, by the clock above 0, rising.
 //
-// Of a pattern without branches (match_line.h), which has no such stages:
+// Of a pattern without branches (match_line.h), which has no times of stages:
 //
-//   u8 version 2, time, number and timer as above
+//   u8 version 2, by the clock with a time for the whole version 4; time, number and timer or timers as above
 //   varint rows, each: signed varint time, varint number, u64 cause, the kept columns
 //   twice (partial, complete): varint runs as they lie in their heap, each: varint state, varint rows, last first, each: varint stage, varint row
 //

@@ -53,6 +53,35 @@ void pattern_timers_pass(leat_budget *budget, pattern_timers **inout_timers, int
         pattern_timers_free(budget, inout_timers);
 }
 
+// One that is wanted is below 0 meanwhile.
+static int64_t due_of(const pattern_timers *timers, uint32_t i)
+{
+    return timers->due_ms[i] < 0 ? -timers->due_ms[i] : timers->due_ms[i];
+}
+
+void pattern_timers_want(pattern_timers *timers, int64_t due_ms)
+{
+    uint32_t low = 0, high = timers->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (due_of(timers, middle) < due_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < timers->count && timers->due_ms[low] == due_ms)
+        timers->due_ms[low] = -due_ms;
+}
+
+void pattern_timers_drop_unwanted(pattern_timers *timers)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < timers->count; i++)
+        if (timers->due_ms[i] < 0)
+            timers->due_ms[left++] = -timers->due_ms[i];
+    timers->count = left;
+}
+
 void pattern_timers_free(leat_budget *budget, pattern_timers **inout_timers)
 {
     if (*inout_timers)
