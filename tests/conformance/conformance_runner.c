@@ -10,7 +10,7 @@
 //
 // With --list many cases are played by one process, each in a fork of its own. Standard input has, for each, a line
 // `ROWS_A_BATCH GATEWAY_BYTES SCRIPT_BYTES` and that many bytes of text; what it prints is followed by a line `#end CODE BYTES` and that
-// many bytes of what went to standard error. CODE is the exit code, or 128 and the signal.
+// many bytes of what went to standard error. CODE is the exit code, or 128 and the signal, behind a newline then, since the last line may not be whole.
 //
 // The script has a command a line:
 //   R SOURCE JSON   a row               W SOURCE MS   a watermark of that source     I SOURCE, A SOURCE   it goes idle, active
@@ -712,8 +712,9 @@ static void report_end(int status, FILE *errors)
     long size = ftell(errors);
     rewind(errors);
     size = (long)fread(text, 1, size < (long)sizeof text ? (size_t)size : sizeof text, errors);
-    printf("#end %d %ld\n%.*s", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), size, (int)size,
-           text);
+    const char *before = WIFEXITED(status) ? "" : "\n"; // it may have ended within a line
+    printf("%s#end %d %ld\n%.*s", before, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), size,
+           (int)size, text);
     fflush(stdout);
 }
 

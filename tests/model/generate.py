@@ -5,18 +5,20 @@ usage: generate.py [--pairs N] [--seed S] [--only NAME[,NAME...]] [--jobs N] [--
 
 Each pair has a seed of its own (SEED:NAME is printed with a mismatch and plays it again). Batches of 1, 3 or 1024 rows, 1 or 4 instances, and a
 recovery after every row are drawn for each pair. A construct that leat refuses by name ("... is not in leat yet") is left out, with a line that
-says so. At a mismatch rows are taken away while it still fails, and program, rows, both results and the seed are printed; exit code 1.
+says so. A pair of which the model or leat makes more than either computes in some seconds is left out as too large, and named. At a mismatch rows are taken away while it still fails, and program, rows, both results and the seed are printed; exit code 1.
 The last line is `N passed, N failed`.
 """
 
 import argparse
 import collections
+import contextlib
 import copy
 import json
 import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +40,27 @@ run = load_runner()
 DEFAULT_PAIRS = 20000
 PROBES = 12
 SHOWN_MAX = 2  # of a construct, by each job
+SECONDS_MAX = 10  # for the model, and for comparing; conformance_runner ends a case after as many
+OUT_OF_TIME = 128 + signal.SIGALRM
+MANY, MANY_BYTES = 1000, 1 << 15  # results, as lines and as text: with fewer leat has to come to its end, and does not wait for us to read them
 FAULT = re.compile(r"^rule failed: .*", re.M)
+
+
+class TooLarge(BaseException):
+    """More than is worth waiting for. Not an Exception: nothing on the way takes it for a mistake of the model."""
+
+
+@contextlib.contextmanager
+def bounded():
+    def over(number, frame):
+        raise TooLarge(f"more than {SECONDS_MAX} seconds")
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS_MAX)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Player:
@@ -76,6 +98,11 @@ def times_out(program):
         (program["kind"] == "pattern" and "within_ms" in program)
 
 
+def feels_steps(program):
+    """Whether it matters in how many steps the watermark rises between two rows."""
+    return times_out(program) or "FOR SYSTEM_TIME AS OF" in program.get("query", "")
+
+
 class Pair:
     """One program with its input, and how it is played."""
 
@@ -87,8 +114,9 @@ class Pair:
                                              kill=False)
         vars(self.options).update(*fixed)
         # One of several workers sees the watermark rise once for a whole batch if the rows in between are others'. Where Flink sets no timer (matches that
-        # begin at 0 or before, times of a stage) the size of that step decides whether a match is told to be over, in Flink as here.
-        if self.options.workers > 1 and times_out(self.program):
+        # begin at 0 or before, times of a stage) the size of that step decides whether a match is told to be over, in Flink as here; and a temporal join, which
+        # has one timer a key, forgets old versions when it goes off, by the watermark of that moment.
+        if self.options.workers > 1 and feels_steps(self.program):
             self.options.batch = 1
         self.finish()
 
@@ -115,10 +143,12 @@ class Pair:
         return lines
 
     def problem(self, wanted, answer):
-        """("refused" | "passed" | "failed", text)."""
+        """("refused" | "too large" | "passed" | "failed", text)."""
         code, results, errors = answer
         if code == 2 and (refusal := run.REFUSED.search(errors)):
             return "refused", refusal.group(0).split(": ", 1)[-1]
+        if code == OUT_OF_TIME and (len(wanted) >= MANY or len(results) >= MANY_BYTES):
+            return "too large", f"leat did not come to the end of {len(wanted)} lines"
         if code != 0:
             return "failed", f"    exit code {code}: {errors.strip()[:2000]}"
         wanted, listed = run.expected_results(self.case, wanted)
@@ -131,11 +161,22 @@ class Pair:
 def judge(player, pair):
     try:
         pair.finish()
-        wanted = pair.expected()
+        with bounded():
+            wanted = pair.expected()
         player.give(*pair.texts(), pair.options.batch)
     except run.Skip as reason:
         return "refused", str(reason)
-    return pair.problem(wanted, player.take())
+    except TooLarge as reason:
+        return "too large", f"the model: {reason}"
+    return compared(pair, wanted, player.take())
+
+
+def compared(pair, wanted, answer):
+    try:
+        with bounded():
+            return pair.problem(wanted, answer)
+    except TooLarge as reason:
+        return "too large", f"comparing {len(wanted)} lines: {reason}"
 
 
 def shrink(player, pair):
@@ -194,7 +235,7 @@ class Worker:
         self.options, self.number = options, number
         self.player = Player()
         self.counts = collections.defaultdict(collections.Counter)
-        self.refusals = {}
+        self.refusals, self.large = {}, []
 
     def pairs(self, names):
         seed = self.options.seed + self.number
@@ -219,7 +260,10 @@ class Worker:
 
     def compute(self, pair):
         try:
-            return pair.expected()
+            with bounded():
+                return pair.expected()
+        except TooLarge as reason:
+            return reason
         except Exception:  # noqa: BLE001: shown as a mismatch of the model
             return traceback.format_exc()
 
@@ -228,7 +272,10 @@ class Worker:
         try:
             if isinstance(wanted, str) and answer[0] == 2 and run.REFUSED.search(answer[2]):
                 wanted = []
-            verdict = ("failed", wanted) if isinstance(wanted, str) else pair.problem(wanted, answer)
+            if isinstance(wanted, TooLarge):
+                verdict = "too large", f"the model: {wanted}"
+            else:
+                verdict = ("failed", wanted) if isinstance(wanted, str) else compared(pair, wanted, answer)
         except Exception:  # noqa: BLE001
             verdict = "failed", traceback.format_exc()
         self.count(pair, verdict)
@@ -237,6 +284,8 @@ class Worker:
         self.counts[pair.name][verdict[0]] += 1
         if verdict[0] == "refused":
             self.refusals.setdefault(pair.name, verdict[1])
+        elif verdict[0] == "too large":
+            self.large.append(f"{pair.seed}:{pair.name}: {verdict[1]}")
         elif verdict[0] == "failed":
             if self.counts[pair.name]["failed"] <= SHOWN_MAX:
                 self.report(pair, verdict[1])
@@ -278,7 +327,7 @@ def in_child(options, number, names, pipe):
     worker = Worker(options, number)
     worker.play(names)
     with os.fdopen(pipe, "w") as out:
-        json.dump({"counts": worker.counts, "refusals": worker.refusals}, out)
+        json.dump({"counts": worker.counts, "refusals": worker.refusals, "large": worker.large}, out)
 
 
 def play_all(options, names):
@@ -299,7 +348,7 @@ def play_all(options, names):
             os._exit(status)
         os.close(writing)
         children.append((child, reading))
-    counts, refusals, broken = collections.defaultdict(collections.Counter), {}, 0
+    counts, refusals, large, broken = collections.defaultdict(collections.Counter), {}, [], 0
     for child, reading in children:
         with os.fdopen(reading) as answer:
             text = answer.read()
@@ -307,9 +356,10 @@ def play_all(options, names):
         if text:
             answer = json.loads(text)
             refusals.update(answer["refusals"])
+            large += answer["large"]
             for name, verdicts in answer["counts"].items():
                 counts[name].update(verdicts)
-    return counts, refusals, broken
+    return counts, refusals, large, broken
 
 
 def show(options):
@@ -319,7 +369,7 @@ def show(options):
     if verdict == "failed":
         verdict, text = shrink(player, pair)
     print(describe(pair, text))
-    print(verdict)
+    print(f"{verdict}, left out" if verdict == "too large" else verdict)
     if options.keep and verdict == "failed":
         keep(pair, options.keep)
     player.close()
@@ -339,12 +389,14 @@ def main():
         return show(options)
     started = time.monotonic()
     names = supported(options)
-    counts, refusals, broken = play_all(options, names)
+    counts, refusals, large, broken = play_all(options, names)
     total = collections.Counter()
     for name in sorted(counts):
         total.update(counts[name])
         refused = f", {counts[name]['refused']} refused ({refusals[name]})" if counts[name]["refused"] else ""
         print(f"  {name:28} {counts[name]['passed']:7} passed, {counts[name]['failed']} failed{refused}")
+    for pair in large:
+        print(f"too large, left out: {pair}")
     seconds = time.monotonic() - started
     print(f"{sum(total.values())} pairs in {seconds:.0f} s, {1000 * seconds * options.jobs / max(1, sum(total.values())):.2f} ms each")
     print(f"{total['passed']} passed, {total['failed'] + broken} failed")
