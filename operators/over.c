@@ -199,6 +199,8 @@ bool over_add_mark(over *self, over_key *key, over_mark mark)
     if (!marks_room(self, key))
         return false;
     key->marks->items[key->marks->count++] = mark;
+    if (mark.due_ms < self->least_mark_ms)
+        self->least_mark_ms = mark.due_ms;
     return true;
 }
 
@@ -497,6 +499,7 @@ static leat_code open_operator(leat_operator *base, leat_error *out_error)
     self->frame.owner = self;
     self->peers = spec->range && fires_later(self);
     self->watermark = LEAT_TIME_NONE;
+    self->least_mark_ms = INT64_MAX;
     self->late_ms = spec->bounded && !spec->sort ? 0 : LEAT_TIME_NONE;
     leat_panes_init(&self->tables, context->budget, lay_out_functions(self));
     leat_alarms_init(&self->alarms, context->budget);

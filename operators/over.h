@@ -88,6 +88,7 @@ typedef struct over {
     int32_t ranks_at;             // in the payload; -1: none
     bool peers;                   // rows of one time are handled together
     int64_t watermark, late_ms;   // late_ms: what is behind it may be late for a key
+    int64_t least_mark_ms;        // no mark is due before; INT64_MAX: there is none
     // -- what is due
     over_due *due;
     uint32_t due_count, due_room;

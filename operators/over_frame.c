@@ -241,36 +241,36 @@ void over_frame_write(over *self, const over_key *key, uint32_t from, uint32_t t
     }
 }
 
-static bool read_value(over *self, uint8_t *row, uint32_t i, leat_reader *reader)
+static leat_code read_value(over *self, uint8_t *row, uint32_t i, leat_reader *reader)
 {
     leat_value value;
     leat_column column = {.type = self->leaving[i].type, .values = row + self->layout.cells[i]};
     const char *begin = (const char *)reader->cursor;
     if (!leat_value_decode(column.type, reader, &self->values, &value) || value.is_null)
-        return false;
+        return LEAT_E_CORRUPT;
     if (self->layout.physicals[i] == LEAT_PHYSICAL_NESTED)
-        return own(self, column.text, leat_slice_of(begin, (size_t)((const char *)reader->cursor - begin)));
-    if (self->layout.physicals[i] == LEAT_PHYSICAL_TEXT)
-        return own(self, column.text, value.text);
+        value.text = leat_slice_of(begin, (size_t)((const char *)reader->cursor - begin));
+    if (self->layout.physicals[i] >= LEAT_PHYSICAL_TEXT)
+        return own(self, column.text, value.text) ? LEAT_OK : LEAT_E_LIMIT;
     leat_column_set(&column, 0, &value, NULL);
-    return true;
+    return LEAT_OK;
 }
 
-static bool read_cell(over *self, uint8_t *row, uint32_t i, leat_reader *reader)
+static leat_code read_cell(over *self, uint8_t *row, uint32_t i, leat_reader *reader)
 {
     leat_physical physical = (leat_physical)self->layout.physicals[i];
     uint8_t is_null = leat_read_u8(reader);
     row[self->layout.flags + 1 + i] = is_null == 1;
     if (is_null || reader->failed)
-        return is_null == 1 && !reader->failed;
+        return is_null == 1 && !reader->failed ? LEAT_OK : LEAT_E_CORRUPT;
     if (physical != LEAT_PHYSICAL_I64 && physical != LEAT_PHYSICAL_F64)
         return read_value(self, row, i, reader);
     uint64_t word = leat_read_u64(reader);
     memcpy(row + self->layout.cells[i], &word, sizeof word);
-    return !reader->failed;
+    return reader->failed ? LEAT_E_CORRUPT : LEAT_OK;
 }
 
-static bool read_row(over *self, uint8_t *row, leat_reader *reader)
+static leat_code read_row(over *self, uint8_t *row, leat_reader *reader)
 {
     disown(self, row); // damaged bytes may tell a row twice
     memset(row, 0, self->layout.stride);
@@ -280,10 +280,10 @@ static bool read_row(over *self, uint8_t *row, leat_reader *reader)
     uint8_t bad = leat_read_u8(reader);
     row[self->layout.flags] = bad;
     leat_arena_reset(&self->values);
-    for (uint32_t i = 0; i < self->layout.count && !bad; i++)
-        if (!read_cell(self, row, i, reader))
-            return false;
-    return bad <= 1 && !reader->failed;
+    leat_code code = bad <= 1 && !reader->failed ? LEAT_OK : LEAT_E_CORRUPT;
+    for (uint32_t i = 0; i < self->layout.count && !bad && code == LEAT_OK; i++)
+        code = read_cell(self, row, i, reader);
+    return code;
 }
 
 bool over_frame_cover(over *self, over_key *key, uint32_t from, uint32_t to)
@@ -305,8 +305,10 @@ bool over_frame_cover(over *self, over_key *key, uint32_t from, uint32_t to)
 leat_code over_frame_read(over *self, over_key *key, uint32_t from, uint32_t to, leat_reader *reader,
                           leat_error *out_error)
 {
-    for (uint32_t number = from; number != to; number++)
-        if (!read_row(self, over_frame_row(self, key, number), reader))
-            return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of OVER is damaged");
-    return LEAT_OK;
+    leat_code code = LEAT_OK;
+    for (uint32_t number = from; number != to && code == LEAT_OK; number++)
+        code = read_row(self, over_frame_row(self, key, number), reader);
+    if (code == LEAT_E_CORRUPT)
+        return leat_error_set(out_error, LEAT_E_CORRUPT, "a stored row of OVER is damaged");
+    return code == LEAT_OK ? LEAT_OK : over_no_budget(self, out_error);
 }

@@ -85,7 +85,6 @@ static void store_key(over *self, leat_snapshot *snapshot, uint32_t slot, leat_p
     leat_writer *out = &self->stored;
     over_key *key = over_key_of(entry);
     uint32_t head, tail;
-    over_settle_marks(self, key); // the watermark may be forgotten
     leat_writer_reset(out);
     leat_write_u8(out, OVER_VERSION);
     leat_write_varint_signed(out, key->last_ms);
@@ -128,9 +127,28 @@ static void store_slot(over *self, leat_snapshot *snapshot, uint32_t slot, leat_
         leat_pane_erase(&self->tables, self->key_table, slot);
 }
 
+// What the watermark has settled is stored as such, as a savepoint made of this checkpoint forgets the watermark. Keys change by that.
+static void settle_keys(over *self)
+{
+    leat_pane_entry *entry;
+    if (self->watermark < self->least_mark_ms)
+        return;
+    self->least_mark_ms = INT64_MAX;
+    for (uint32_t slot = 0; (entry = leat_pane_next(&self->tables, self->key_table, 0, &slot)); slot++) {
+        over_marks *marks = entry->state == LEAT_PANE_LIVE ? over_key_of(entry)->marks : NULL;
+        if (marks && marks->count && marks->items[0].due_ms <= self->watermark) {
+            over_settle_marks(self, over_key_of(entry));
+            leat_pane_mark(&self->tables, self->key_table, slot, entry);
+        }
+        if (marks && marks->count && marks->items[0].due_ms < self->least_mark_ms)
+            self->least_mark_ms = marks->items[0].due_ms;
+    }
+}
+
 void over_snapshot(leat_operator *base, leat_snapshot *snapshot)
 {
     over *self = (over *)base;
+    settle_keys(self);
     uint32_t since = snapshot->any_whole || snapshot->all_whole ? 0 : self->tables.epoch;
     leat_pane_entry *entry;
     leat_removals_emit(&self->removals, snapshot, OVER_CHUNKS);

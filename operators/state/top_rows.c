@@ -442,6 +442,15 @@ static uint32_t rank_of(leat_top_rows *rows, const leat_top_list *list, leat_sli
     return rank;
 }
 
+// Of a plan that kept every row there may be more than there is room for: the last ones go.
+static bool make_place(leat_top_rows *rows, leat_top_list *list, uint32_t slot, uint32_t rank, bool *out_stays)
+{
+    *out_stays = rank < rows->room;
+    if (!*out_stays)
+        return note_gone(rows, rows->coming->number >> MARK_BITS, slot);
+    return list->count < rows->room || leat_top_rows_drop_last(rows, list, slot);
+}
+
 leat_code leat_top_rows_restore(leat_top_rows *rows, uint32_t slot, uint64_t number, leat_slice value,
                                 leat_error *out_error)
 {
@@ -449,7 +458,7 @@ leat_code leat_top_rows_restore(leat_top_rows *rows, uint32_t slot, uint64_t num
     if (code != LEAT_OK)
         return code;
     leat_top_list *list = leat_top_rows_make(rows, slot);
-    if (!list || list->count == rows->room || number >= UINT64_MAX >> MARK_BITS) {
+    if (!list || number >= UINT64_MAX >> MARK_BITS) {
         leat_top_rows_let_go(rows);
         return list ? damaged(value, out_error) : no_memory(rows, out_error);
     }
@@ -457,8 +466,13 @@ leat_code leat_top_rows_restore(leat_top_rows *rows, uint32_t slot, uint64_t num
     leat_slice order = order_of(rows, rows->coming, &rows->order);
     rows->coming->number = number << MARK_BITS | STORED;
     uint16_t changed = list->changed;
-    leat_top_rows_put(rows, list, rank_of(rows, list, order, number), leat_order_prefix(order, &rows->orders[0]));
+    uint32_t rank = rank_of(rows, list, order, number);
+    bool stays, made = make_place(rows, list, slot, rank, &stays);
+    if (made && stays)
+        leat_top_rows_put(rows, list, rank, leat_order_prefix(order, &rows->orders[0]));
+    else
+        leat_top_rows_let_go(rows);
     list->changed = changed;
     rows->next_number = number >= next ? number + 1 : next;
-    return LEAT_OK;
+    return made ? LEAT_OK : no_memory(rows, out_error);
 }

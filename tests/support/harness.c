@@ -210,7 +210,7 @@ static void instance_open(harness *h, const harness_image *from)
         instance_free(h); // close is not called
         return;
     }
-    for (size_t i = 0; from && i < from->count; i++) {
+    for (size_t i = 0; from && i < from->count && !h->failed; i++) {
         const harness_image_entry *entry = &from->entries[i];
         if (entry->group != LEAT_GROUP_OPERATOR && !leat_operator_owns(&h->context, entry->group))
             continue;
@@ -218,7 +218,7 @@ static void instance_open(harness *h, const harness_image *from)
         check_code(h, "restore", code, &error);
     }
     h->may_emit = true;
-    if (h->setup->ops->ready)
+    if (h->setup->ops->ready && !h->failed)
         check_code(h, "ready", h->setup->ops->ready(h->operator, from != NULL, &error), &error);
     h->may_emit = false;
 }
@@ -431,6 +431,8 @@ void harness_fails(harness *h, leat_code code, const char *message)
     h->fail_code = code;
     h->fail_message = message;
 }
+
+bool harness_failed(const harness *h) { return h->failed; }
 
 // ---- looking
 

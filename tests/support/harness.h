@@ -72,7 +72,9 @@ void harness_time(harness *h, int64_t now_ms);
 // The same, but late: one call with now_ms, as after a pause of the agent.
 void harness_time_late(harness *h, int64_t now_ms);
 // The next call that the operator answers with a failure must give this code and a message that contains the text.
+// NULL: none is expected any more.
 void harness_fails(harness *h, leat_code code, const char *message);
+bool harness_failed(const harness *h); // it came, and the operator will only be closed
 
 // -- looking
 void harness_expect(harness *h, const char *lines);           // all output since the last look, in order

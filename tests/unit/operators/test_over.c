@@ -500,6 +500,30 @@ static void test_texts(void **state)
     fixture_end(&f);
 }
 
+// The watermark passes a time put off (86) between two checkpoints, with no row of the key: a savepoint made of the second, which
+// forgets the watermark, knows it as fired all the same.
+static void test_savepoint_of_changes(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_begin(&f, "SUM(v)", true, true, 50, INPUT ",s:BIGINT");
+    harness *h = harness_create(&f.setup, HARNESS_SINGLE);
+    harness_rows(h, 0, "1,1@10 | 1,2@40");
+    harness_watermark(h, 50);
+    harness_expect(h, "+I[1, 1, 1]@10 \n +I[1, 2, 3]@40 \n W 50");
+    harness_snapshot(h);
+    harness_watermark(h, 90);
+    harness_snapshot(h);
+    harness_expect(h, "W 90");
+    harness_restore_savepoint(h, 0, 1);
+    harness_rows(h, 0, "1,4@86 | 1,8@87");
+    harness_end_of_time(h);
+    harness_expect(h, "+I[1, 8, 10]@87 \n W MAX");
+    assert_int_equal(harness_drops(h, LEAT_DROP_LATE), 1);
+    harness_destroy(h);
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_put_off_often),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_savepoint_of_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -211,6 +211,31 @@ static void test_too_large(void **state)
     run_top(&spec, too_large);
 }
 
+// What kept all rows, as they could be taken back, goes on where rows are only added: the first ones stay.
+static void test_kept_all(void **state)
+{
+    (void)state;
+    leat_top_n_spec spec = top(LEAT_TOP_N_RETRACT, 1, 2, false);
+    harness_setup setup = {.ops = &leat_operator_top_n_ops,
+                           .spec = &spec,
+                           .inputs = {INPUT},
+                           .outputs = {INPUT},
+                           .output_changelog = LEAT_CHANGELOG_RETRACT};
+    harness *h = harness_create(&setup, HARNESS_SINGLE);
+    harness_rows(h, 0, "1,a,1 | 1,b,5 | 1,c,3 | 1,d,5 | 1,e,2 | 2,f,1");
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 6);
+    harness_expect(h, "+I[1, a, 1] \n +I[1, b, 5] \n -D[1, a, 1] \n +I[1, c, 3] \n -D[1, c, 3] \n +I[1, d, 5] \n "
+                      "+I[2, f, 1]");
+    spec.input = LEAT_TOP_N_APPEND;
+    harness_restore(h);
+    harness_rows(h, 0, "1,g,5 | 1,h,6");
+    harness_expect(h, "-D[1, d, 5] \n +I[1, h, 6]");
+    harness_snapshot(h);
+    assert_int_equal(harness_state_entries(h), 3);
+    harness_destroy(h);
+}
+
 // Long texts, so that what a row owns is refused too. After the failure everything is given back.
 static void test_budget(void **state)
 {
@@ -665,6 +690,7 @@ int main(void)
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_kept_all),
         cmocka_unit_test(test_lower_bound),
         cmocka_unit_test(test_top_1),
         cmocka_unit_test(test_retract),
