@@ -59,18 +59,27 @@ static int64_t nth_forwards(leat_slice text, leat_slice what, int64_t from, int6
     return found;
 }
 
+// Where the code point in front of `offset` begins: a byte that leads several is never one of those that follow.
+static size_t step_back(leat_slice text, size_t offset)
+{
+    for (size_t size = offset < 4 ? offset : 4; size > 1; size--)
+        if (leat_utf8_size(text.data + offset - size, text.size - offset + size) == size)
+            return offset - size;
+    return offset - 1;
+}
+
 // From the code point `from` before the end on, towards the beginning.
 static int64_t nth_backwards(leat_slice text, leat_slice what, int64_t from, int64_t nth)
 {
     int64_t count = (int64_t)leat_utf8_count(text), length = (int64_t)leat_utf8_count(what);
     if (!length)
         return count + 1;
-    for (int64_t at = count - length + (from > 1 ? 2 - from : 1); at >= 1; at--) {
-        size_t offset = leat_utf8_offset(text, (size_t)at - 1);
-        if (text.size - offset < what.size || memcmp(text.data + offset, what.data, what.size) != 0)
-            continue;
-        if (--nth == 0)
+    int64_t at = count - length + (from > 1 ? 2 - from : 1);
+    size_t offset = at >= 1 ? leat_utf8_offset(text, (size_t)at - 1) : 0;
+    for (; at >= 1; at--) {
+        if (text.size - offset >= what.size && memcmp(text.data + offset, what.data, what.size) == 0 && --nth == 0)
             return at;
+        offset = offset ? step_back(text, offset) : 0;
     }
     return 0;
 }
@@ -87,7 +96,7 @@ static void instr_from(leat_call *call)
             leat_call_fail(call, row, "INSTR: the number of the place is from 1, found %lld", (long long)nth);
         else
             call->out->i64[row] = from > 0   ? nth_forwards(text, what, from, nth)
-                                  : from < 0 ? nth_backwards(text, what, -from, nth)
+                                  : from < 0 ? nth_backwards(text, what, from < -INT64_MAX ? INT64_MAX : -from, nth)
                                              : 0;
     }
 }
