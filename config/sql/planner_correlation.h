@@ -82,8 +82,12 @@ typedef struct plan_scalars {
     const relation *rows; // of the scope
     plan_scalar *items;
     uint32_t count;
-    uint32_t input;             // LEAT_SQL_INPUT_QUERY or _BELOW
-    struct plan_scalars *below; // of GROUP BY and arguments of aggregates; NULL: they take none
+    uint32_t input;                                 // LEAT_SQL_INPUT_QUERY or _BELOW
+    struct plan_scalars *below;                     // of GROUP BY and arguments of aggregates; NULL: they take none
+    const plan_group *group;                        // of which a key may be asked for again; NULL: not yet bound
+    const leat_sql_expr *grouped[PLAN_SCALARS_MAX]; // of those below: what stands in GROUP BY
+    leat_expr *grouped_as[PLAN_SCALARS_MAX];
+    uint32_t grouped_count;
 } plan_scalars;
 
 // Lets the binder take queries as values, which then stand in trees as columns of LEAT_SQL_INPUT_QUERY. below (may be NULL) is for those

@@ -217,6 +217,8 @@ static const leat_sql_query *unsorted(plan_rule *rule, const leat_sql_query *que
 bool plan_query_over(plan_rule *rule, plan_name *names, const leat_sql_query *given, plan_source *source, relation *out)
 {
     const leat_sql_query *query = unsorted(rule, given);
+    if (rule->failed && rule->planner->node_count == LEAT_PLANNER_NODES)
+        return false; // told; a query that is planned several times grows with each one in it
     if (query->recursive)
         return refuse(rule, query->span, "WITH RECURSIVE is not in leat, nor in Flink");
     plan_name *inner = add_ctes(rule, names, query);

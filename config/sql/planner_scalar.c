@@ -201,6 +201,38 @@ static bool plain(leat_sql_binder *binder, const leat_sql_expr *expr, const leat
     return false;
 }
 
+static leat_expr *bind_in_list(plan_scalars *it, leat_sql_binder *binder, const leat_sql_expr *expr)
+{
+    if (expr->kind == LEAT_SQL_EXPR_SUBQUERY)
+        return add(it, binder, expr->query, expr->span, NULL);
+    if (!plain(binder, expr, expr->kind == LEAT_SQL_EXPR_EXISTS ? expr->query : expr->in_query.query))
+        return NULL;
+    if (expr->kind == LEAT_SQL_EXPR_IN_QUERY)
+        return bind_in(it, binder, expr);
+    leat_expr *count = counted(it, binder, expr->query, star(it, expr->span), expr->span, NULL);
+    return count ? compare(binder, count, ">", zero(it), expr->span) : NULL;
+}
+
+// ---- what GROUP BY has is the group's value, wherever it stands again
+
+static void add_grouped(plan_scalars *below, const leat_sql_expr *expr, leat_expr *bound)
+{
+    if (!bound || below->grouped_count == PLAN_SCALARS_MAX)
+        return;
+    below->grouped[below->grouped_count] = expr;
+    below->grouped_as[below->grouped_count++] = bound;
+}
+
+// Only where it is a key by itself, and no part of one; NULL: it is none.
+static leat_expr *find_grouped(const plan_scalars *below, const plan_group *group, const leat_sql_expr *expr)
+{
+    for (uint32_t i = 0; i < below->grouped_count; i++)
+        for (uint32_t k = 0; k < group->key_count && leat_sql_expr_equal(below->grouped[i], expr); k++)
+            if (leat_expr_equal(group->keys[k], below->grouped_as[i]))
+                return below->grouped_as[i];
+    return NULL;
+}
+
 static leat_expr *bind_query(leat_sql_binder *binder, const leat_sql_expr *expr)
 {
     plan_scalars *it = list_of(binder);
@@ -212,14 +244,13 @@ static leat_expr *bind_query(leat_sql_binder *binder, const leat_sql_expr *expr)
             in_over(binder) ? "OVER" : binder->clause);
         return NULL;
     }
-    if (expr->kind == LEAT_SQL_EXPR_SUBQUERY)
-        return add(it, binder, expr->query, expr->span, NULL);
-    if (!plain(binder, expr, expr->kind == LEAT_SQL_EXPR_EXISTS ? expr->query : expr->in_query.query))
-        return NULL;
-    if (expr->kind == LEAT_SQL_EXPR_IN_QUERY)
-        return bind_in(it, binder, expr);
-    leat_expr *count = counted(it, binder, expr->query, star(it, expr->span), expr->span, NULL);
-    return count ? compare(binder, count, ">", zero(it), expr->span) : NULL;
+    leat_expr *found = it->below && it->group && !in_over(binder) ? find_grouped(it->below, it->group, expr) : NULL;
+    if (found)
+        return found;
+    leat_expr *bound = bind_in_list(it, binder, expr);
+    if (!strcmp(binder->clause, "GROUP BY"))
+        add_grouped(it, expr, bound);
+    return bound;
 }
 
 void plan_scalars_begin(plan_scalars *it, plan_rule *rule, plan_name *names, const plan_source *source,

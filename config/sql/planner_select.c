@@ -331,6 +331,7 @@ static bool bind_clauses(select_plan *it)
         it->where = bind_where(it);
     plan_scalars_begin(&it->queries, rule, it->names, &it->source, &it->below, &it->binder);
     bool bound = bind_group(it);
+    it->queries.group = &it->group;
     plan_overs_init(&it->overs, rule, it->select);
     it->binder.own_call = plan_over_bind;
     it->binder.own = &it->overs;
@@ -602,14 +603,14 @@ static void regroup_items(select_plan *it, const plan_grouped *grouped)
         it->qualify = plan_regroup(it->rule, &it->group, grouped, it->qualify);
 }
 
-static void place_queries(select_plan *it)
+static void place_queries(select_plan *it, const plan_scalars *queries)
 {
     for (uint32_t i = 0; i < it->item_count; i++)
-        it->items[i].item.expr = plan_scalars_place(&it->queries, it->items[i].item.expr);
+        it->items[i].item.expr = plan_scalars_place(queries, it->items[i].item.expr);
     if (it->having)
-        it->having = plan_scalars_place(&it->queries, it->having);
+        it->having = plan_scalars_place(queries, it->having);
     if (it->qualify)
-        it->qualify = plan_scalars_place(&it->queries, it->qualify);
+        it->qualify = plan_scalars_place(queries, it->qualify);
 }
 
 static bool project_groups(select_plan *it, plan_item *items, relation *out)
@@ -620,7 +621,7 @@ static bool project_groups(select_plan *it, plan_item *items, relation *out)
     if (!plan_scalars_join(&it->queries, &it->group, &grouped, &grouped.relation))
         return false;
     regroup_items(it, &grouped);
-    place_queries(it);
+    place_queries(it, &it->queries);
     if (it->having && !plan_filter(it->rule, &grouped.relation, leat_expr_fold(&it->rule->expr, it->having),
                                    leat_sql_expr_print(it->rule->arena, it->select->having).data,
                                    it->select->having->span, &grouped.relation))
@@ -741,6 +742,7 @@ static bool join_below(select_plan *it)
         it->group.keys[i] = plan_scalars_place(&it->below, it->group.keys[i]);
     for (uint32_t i = 0; i < it->aggregates->count; i++)
         placed &= place_below(it, i);
+    place_queries(it, &it->below);
     return placed;
 }
 
@@ -755,7 +757,7 @@ static bool make_rows(select_plan *it, relation *out)
     if (!it->grouped) {
         if (!plan_scalars_join(&it->queries, NULL, NULL, &it->source.relation))
             return false;
-        place_queries(it);
+        place_queries(it, &it->queries);
     }
     name_items(it, items);
     if (!it->grouped && select->distinct && !it->overs.count)

@@ -69,17 +69,38 @@ static bool has_aggregate(void *context, const leat_sql_expr *expr)
     return true;
 }
 
+static bool find_query(void *context, const leat_sql_expr *expr)
+{
+    bool query = expr->kind == LEAT_SQL_EXPR_SUBQUERY || expr->kind == LEAT_SQL_EXPR_EXISTS ||
+                 expr->kind == LEAT_SQL_EXPR_IN_QUERY || expr->kind == LEAT_SQL_EXPR_QUANTIFIED;
+    *(bool *)context |= query;
+    return !query;
+}
+
+// Whether it asks queries elsewhere than as a whole condition, which is a join.
+static bool asks_values(const leat_sql_expr *condition)
+{
+    bool asks = false;
+    if (condition->kind == LEAT_SQL_EXPR_BINARY && condition->binary.op == LEAT_SQL_AND)
+        return asks_values(condition->binary.left) || asks_values(condition->binary.right);
+    if (!plan_is_subquery(condition))
+        leat_sql_expr_walk(condition, find_query, &asks);
+    return asks;
+}
+
 // Its FROM and WHERE can be taken apart; anything more is planned as a query of its own, which sees nothing of the one around it.
 static bool is_plain(const leat_sql_query *query)
 {
-    bool aggregates = false;
+    bool aggregates = false, asks = false;
     const leat_sql_select *select = query->select;
     if (query->kind != LEAT_SQL_QUERY_SELECT || query->cte_count || query->limit || query->offset || query->fetch ||
         !select->from || select->is_grouped || select->having || select->qualify || select->window_count)
         return false;
-    for (uint32_t i = 0; i < select->item_count; i++)
+    for (uint32_t i = 0; i < select->item_count; i++) {
         leat_sql_expr_walk(select->items[i].expr, has_aggregate, &aggregates);
-    return !aggregates;
+        leat_sql_expr_walk(select->items[i].expr, find_query, &asks);
+    }
+    return !aggregates && !asks && (!select->where || !asks_values(select->where));
 }
 
 // A row is enough for EXISTS, in whatever order.

@@ -116,6 +116,9 @@ bool plan_unnest(plan_rule *rule, plan_source *left, const leat_sql_table_ref *j
     leat_unnest_spec *spec = leat_arena_new(rule->arena, leat_unnest_spec);
     leat_field *fields = leat_arena_array(rule->arena, leat_field, LEAT_COLUMNS_MAX + 2), *own;
     uint32_t count;
+    relation given = left->relation;
+    if (!plan_normalized(rule, &given, table->span, &left->relation)) // a row's key is not that of its items
+        return false;
     leat_expr *collection = kind_fits(rule, join) ? bind_collection(rule, left, table) : NULL;
     if (!collection || !plan_compile(rule, leat_expr_fold(&rule->expr, collection), table->span, &spec->collection))
         return false;
