@@ -5,6 +5,7 @@
 //     window_stream  | windows.. | trigger.. | evictor..
 //     window_rows    | windows.. by NAME..
 //     process        | states NAME kind type.. | columns NAME..
+//     join_regular   | left one by NAME TYPE.. | right one by NAME TYPE..    where a side's rows have a key
 //
 // Kinds are numbers of core/spec.h, which keep their meaning. This text is never reworded; what is added stands behind a new first number. Where the
 // state itself would be read wrongly by what a rule computes now, a word is missing here; where it would be right, one is too many.
@@ -99,16 +100,24 @@ static void add_process(text *out, const leat_plan_node *node)
                       spec->arguments[i].descriptor_count);
 }
 
+static void add_join_regular(text *out, const leat_plan_node *node)
+{
+    static const char *const sides[] = {"left one by", "right one by"};
+    const leat_join_regular_spec *spec = node->spec;
+    for (uint32_t side = 0; side < 2; side++)
+        if (spec->unique_counts[side])
+            add_names(out, sides[side], node->port_schemas[side], spec->unique_columns[side],
+                      spec->unique_counts[side]);
+}
+
 typedef struct form {
     const char *operator_name;
     void (*add)(text *out, const leat_plan_node *node);
 } form;
 
 static const form forms[] = {
-    {"match", add_match},
-    {"window_stream", add_window_stream},
-    {"window_rows", add_window_rows},
-    {"process", add_process},
+    {"match", add_match},     {"window_stream", add_window_stream}, {"window_rows", add_window_rows},
+    {"process", add_process}, {"join_regular", add_join_regular},
 };
 
 const char *gateway_computes(leat_arena *arena, const leat_plan_node *node)

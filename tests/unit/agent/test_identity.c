@@ -76,6 +76,9 @@ static const pinned rules[] = {
     {"join_temporal", "sql: \"SELECT s.k, v, w FROM s JOIN r FOR SYSTEM_TIME AS OF s.ts ON s.k = r.k\"",
      0x02cde1b342e882b9},
     {"join_regular", "sql: \"SELECT s.k, v, w FROM s JOIN t ON s.k = t.k\"", 0x36b39961d5189f71},
+    {"join_regular",
+     "sql: \"SELECT s.k, v, w FROM s JOIN (SELECT k, SUM(w) AS w FROM t GROUP BY k) AS t ON s.k = t.k\"",
+     0xda43043ab786c356},
     {"match",
      "sql: \"SELECT * FROM s MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES FIRST(a.v) AS low, LAST(b.v) AS high "
      "AFTER MATCH SKIP PAST LAST ROW PATTERN (a b+ c) WITHIN INTERVAL '1' MINUTE DEFINE b AS v > a.v, c AS v < "
