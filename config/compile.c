@@ -158,14 +158,28 @@ static uint64_t hash_node(uint64_t hash, const leat_plan_node *node)
     return hash;
 }
 
+// What the state of a node is made from: the stateful nodes above it, as far as they go, as one number; 0: none.
+static uint64_t made_from(const leat_plan_node *node, const uint64_t *states)
+{
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (states[node->inputs[i].node])
+            hash = leat_hash_combine(leat_hash_combine(hash, i + 1), states[node->inputs[i].node]);
+    return hash;
+}
+
 static const leat_plan_node *finished_nodes(gateway *g, uint32_t *out_count)
 {
     const leat_plan_node *planned = leat_planner_nodes(g->planner, out_count);
     leat_plan_node *nodes = leat_arena_array(g->arena, leat_plan_node, *out_count + 1);
+    uint64_t *states = leat_arena_array(g->arena, uint64_t, *out_count + 1);
     for (uint32_t i = 0; i < *out_count; i++) {
         nodes[i] = planned[i];
-        if (nodes[i].kind == LEAT_NODE_OPERATOR && nodes[i].stateful)
-            nodes[i].computes = gateway_computes(g->arena, &nodes[i]);
+        states[i] = made_from(&nodes[i], states);
+        if (nodes[i].kind != LEAT_NODE_OPERATOR || !nodes[i].stateful)
+            continue;
+        nodes[i].computes = gateway_computes(g->arena, &nodes[i], states[i]);
+        states[i] = leat_hash(nodes[i].computes, strlen(nodes[i].computes));
     }
     return nodes;
 }

@@ -6,6 +6,8 @@
 //     window_rows    | windows.. by NAME..
 //     process        | states NAME kind type.. | columns NAME..
 //     join_regular   | left one by NAME TYPE.. | right one by NAME TYPE..    where a side's rows have a key
+//   and behind stateful nodes "| of HASH" of theirs: a node that begins anew takes back nothing of what it said in its earlier life, so that whoever
+//   kept that would keep it for ever.
 //
 // Kinds are numbers of core/spec.h, which keep their meaning. This text is never reworded; what is added stands behind a new first number. Where the
 // state itself would be read wrongly by what a rule computes now, a word is missing here; where it would be right, one is too many.
@@ -120,12 +122,14 @@ static const form forms[] = {
     {"process", add_process}, {"join_regular", add_join_regular},
 };
 
-const char *gateway_computes(leat_arena *arena, const leat_plan_node *node)
+const char *gateway_computes(leat_arena *arena, const leat_plan_node *node, uint64_t made_from)
 {
     const char *words = node->computes ? node->computes : node->label ? node->label : "";
     text out = {arena, leat_arena_format(arena, "1 %s", words)};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (strcmp(forms[i].operator_name, node->operator_name) == 0)
             forms[i].add(&out, node);
+    if (made_from)
+        out.words = leat_arena_format(arena, "%s | of %016llx", out.words, (unsigned long long)made_from);
     return out.words;
 }

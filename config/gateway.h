@@ -226,8 +226,8 @@ const char *gateway_stream_parameter(gateway *g, const gateway_rule *rule); // w
 detection *gateway_read_detection(leat_arena *arena, leat_report *report, const char *name,
                                   const leat_yaml_node *mapping, const leat_yaml_node *place);
 const char *gateway_parameter_type_name(parameter_type type);
-// computes.c: of an operator, for leat_plan_node.computes.
-const char *gateway_computes(leat_arena *arena, const leat_plan_node *node);
+// computes.c: of an operator, for leat_plan_node.computes. `made_from`: of the stateful nodes that its rows come from; 0: there are none.
+const char *gateway_computes(leat_arena *arena, const leat_plan_node *node, uint64_t made_from);
 // guarantee.c
 const char *gateway_guarantee(const leat_plan_source *source, const leat_plan_sink *sink);
 void gateway_compose_guarantees(gateway *g);

@@ -59,6 +59,19 @@ class ChangedRules(unittest.TestCase):
             self.assertNotIn("<4>", text, "told once")
             self.assertEqual(self.ledger(status)[("totals", "state-dropped")], 5, "and counted once")
 
+    def test_what_stands_behind_it(self):
+        """A ranking of totals that begin anew must not keep the totals of before: nobody would ever take them back."""
+        ranked = ('  totals: {{ sql: "SELECT k, total FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY total DESC) AS place FROM '
+                  '(SELECT k, {sum}(v) AS total FROM s GROUP BY k)) WHERE place <= 2", unbounded: true, to: out }}\n')
+        with Folder() as folder:
+            self.run_once(folder, ranked.format(sum="SUM"), self.FIRST)
+            before = len(whole_lines(folder / "out.jsonl"))
+            text, _ = self.run_once(folder, ranked.format(sum="MAX"), self.FIRST + [{"k": "k0", "v": 3}, {"k": "k1", "v": 2}])
+            self.assertIn("(uid totals/group_aggregate-1) kept do not fit and are dropped", text)
+            self.assertIn("(uid totals/top_n-1) kept do not fit and are dropped", text)
+            said = [(row["op"], row["k"], row["total"]) for row in whole_lines(folder / "out.jsonl")[before:]]
+            self.assertEqual(said, [("+I", "k0", 3), ("+I", "k1", 2)])
+
     def test_what_was_dropped_does_not_come_back(self):
         with Folder() as folder:
             before = TOTALS.format(uid="", sum="SUM")

@@ -74,11 +74,11 @@ static const pinned rules[] = {
      "sql: \"SELECT s.k, v, w FROM s JOIN t ON s.k = t.k AND t.ts BETWEEN s.ts - INTERVAL '5' SECOND AND s.ts\"",
      0x8f5394e20466a71c},
     {"join_temporal", "sql: \"SELECT s.k, v, w FROM s JOIN r FOR SYSTEM_TIME AS OF s.ts ON s.k = r.k\"",
-     0x02cde1b342e882b9},
+     0x34f268bb1fbdc69a},
     {"join_regular", "sql: \"SELECT s.k, v, w FROM s JOIN t ON s.k = t.k\"", 0x36b39961d5189f71},
     {"join_regular",
      "sql: \"SELECT s.k, v, w FROM s JOIN (SELECT k, SUM(w) AS w FROM t GROUP BY k) AS t ON s.k = t.k\"",
-     0xda43043ab786c356},
+     0x41d07c5a2a3c6c69},
     {"match",
      "sql: \"SELECT * FROM s MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES FIRST(a.v) AS low, LAST(b.v) AS high "
      "AFTER MATCH SKIP PAST LAST ROW PATTERN (a b+ c) WITHIN INTERVAL '1' MINUTE DEFINE b AS v > a.v, c AS v < "
