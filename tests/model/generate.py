@@ -32,6 +32,7 @@ import model  # noqa: E402
 from check_cases import load_runner  # noqa: E402
 import programs_clock  # noqa: E402, F401: adds its own
 import programs_pattern  # noqa: E402, F401
+import programs_process  # noqa: E402, F401
 import programs_values  # noqa: E402, F401
 import programs_windows  # noqa: E402, F401
 from programs import CONSTRUCTS  # noqa: E402
