@@ -202,17 +202,22 @@ static leat_code restore_keys(leat_join_interval *self, leat_error *out_error)
     return code;
 }
 
-// A savepoint begins without a watermark, and with nothing expired.
+// A savepoint begins without a watermark: nothing has expired, and rows that come now are not over because others were.
+static void begin_anew(leat_join_interval *self, unsigned side)
+{
+    if (self->expired[side] > leat_interval_expiration(self, side))
+        self->expired[side] = 0;
+    self->fired[side] = LEAT_TIME_NONE;
+}
+
 leat_code leat_interval_ready(leat_operator *base, bool restored, leat_error *out_error)
 {
     leat_join_interval *self = (leat_join_interval *)base;
+    bool anew = !leat_interval_spec_of(self)->processing_time && base->context->watermark_ms == LEAT_TIME_NONE;
     leat_code code = restored ? restore_keys(self, out_error) : LEAT_OK;
     note_stored(self);
-    for (unsigned side = 0; side < 2; side++) {
-        if (!leat_interval_spec_of(self)->processing_time && base->context->watermark_ms == LEAT_TIME_NONE &&
-            self->expired[side] > leat_interval_expiration(self, side))
-            self->expired[side] = 0;
-    }
+    for (unsigned side = 0; side < 2 && anew; side++)
+        begin_anew(self, side);
     if (!restored || code != LEAT_OK)
         return code;
     int64_t watermark = base->context->watermark_ms, results = leat_interval_held_back(self, watermark);
