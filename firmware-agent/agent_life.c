@@ -7,6 +7,7 @@
 //
 // It is on disk before anything is taken in. Where it is damaged and there is no checkpoint either, another life begins.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "firmware-agent/agent_struct.h"
@@ -24,12 +25,25 @@ static int print_life(char text[LIFE_BYTES_MAX], const leat_flow_lineage *life)
            snprintf(text + size, (size_t)(LIFE_BYTES_MAX - size), " crc32c=%08x\n", leat_crc32c(0, text, (size_t)size));
 }
 
+static bool take_number(const char **inout_text, const char *before, int base, unsigned long long *out)
+{
+    size_t size = strlen(before);
+    char *end;
+    if (strncmp(*inout_text, before, size) != 0)
+        return false;
+    *out = strtoull(*inout_text + size, &end, base);
+    *inout_text = end;
+    return true;
+}
+
 // Read back what prints the same: a damaged line does not.
 static bool parse_life(const char *text, leat_flow_lineage *out_life)
 {
     unsigned long long incarnation, previous, from;
     char again[LIFE_BYTES_MAX];
-    if (sscanf(text, "leat life 1 incarnation=%16llx previous=%16llx from=%20llu", &incarnation, &previous, &from) != 3)
+    const char *at = text;
+    if (!take_number(&at, "leat life 1 incarnation=", 16, &incarnation) ||
+        !take_number(&at, " previous=", 16, &previous) || !take_number(&at, " from=", 10, &from))
         return false;
     *out_life = (leat_flow_lineage){.incarnation = incarnation, .previous = previous, .from = from};
     print_life(again, out_life);

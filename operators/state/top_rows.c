@@ -414,7 +414,8 @@ static leat_code read_row(leat_top_rows *rows, leat_slice value, leat_error *out
 {
     leat_reader reader;
     leat_reader_init(&reader, value.data, value.size);
-    bool known = leat_read_u8(&reader) == VERSION && leat_read_u8(&reader) <= LEAT_DELETE;
+    uint8_t version = leat_read_u8(&reader), kind = leat_read_u8(&reader);
+    bool known = version == VERSION && kind <= LEAT_DELETE;
     (void)leat_read_u8(&reader);
     rows->coming->time_ms = leat_read_varint_signed(&reader);
     rows->coming->cause = leat_read_u64(&reader);
