@@ -169,7 +169,9 @@ static void test_bounds(void **state)
         {INPUT, "a_name_of_many_letters_", 3, false, {{0}}},
         {"k:INT,u:INT,v:BIGINT", "", 3, false, {{0}}},
         {"k:INT,u:INT,v:BIGINT", "", 3, true, {{0}}},
+#ifdef __SIZEOF_INT128__ // boards of 32 bits have decimals of 18 digits
         {"k:INT,u:STRING,v:DECIMAL(20,0)", "r", 2, false, {{0}}},
+#endif
         {INPUT, "r", RANDOM_TOP_MAX, false, {{0}}},
     };
     for (unsigned i = 0; i < 4 * sizeof cases / sizeof *cases; i++) {
