@@ -38,7 +38,7 @@
 #include "operators/base/hash.h"
 #include "tests/support/damage.h"
 #include "tests/support/life.h"
-#include "tests/support/workers_text.h"
+#include "tests/support/rescale.h"
 
 enum {
     QUEUE_MAX = 65536,
@@ -409,7 +409,7 @@ static void rescale(runner *r)
     if (!r->gateway.size || !getenv("LEAT_RESCALE"))
         return;
     leat_plan_destroy(r->plan);
-    compile(r, text_path, workers_text(r->gateway, workers[r->barrier % 4]));
+    compile(r, text_path, rescaled_text(r->gateway, workers[r->barrier % 4]));
 }
 
 static void recover(runner *r, bool savepoint)

@@ -1,10 +1,10 @@
-#include "tests/support/workers_text.h"
+#include "tests/support/rescale.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-leat_slice workers_text(leat_slice gateway, unsigned workers)
+leat_slice rescaled_text(leat_slice gateway, unsigned workers)
 {
     static const char key[] = "\"workers\": ";
     char *text = malloc(gateway.size + 16), *old = malloc(gateway.size + 1);
